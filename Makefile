@@ -1,0 +1,60 @@
+# `make help` lists the targets. Everything runs from .venv, which any target makes first where it is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-fast lint format check migrate schema lock build clean distclean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamp is newer than the lock file when the environment holds what the lock file says.
+$(VENV)/.stamp: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(VENV)/.stamp ## Make the virtual environment with the locked dependencies
+
+run: install ## Serve on http://127.0.0.1:8000, with an embedded PostgreSQL unless DATABASE_URL names another
+	@exec $(BIN)/python -m service serve
+
+test: install ## Run every test on a real PostgreSQL, with branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+test-fast: install ## Run the tests without coverage, on the embedded PostgreSQL only
+	$(BIN)/python -m pytest -q -k "not postgresql-15"
+
+lint: install ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## Rewrite the Python files in the one style
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+check: lint test ## Everything that CI checks
+
+migrate: install ## Apply the pending migrations
+	$(BIN)/python -m service migrate apply
+
+schema: install ## Write docs/schema.sql anew from the migrations
+	$(BIN)/python -m service migrate snapshot
+
+lock: install ## Compile requirements.lock anew from pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade --all-extras --strip-extras --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+
+build: install ## Build the wheel, with sql/ and migrations/ inside
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean: ## Remove what the tools left behind
+	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## Remove the virtual environment and the development data as well
+	rm -rf $(VENV) .dev

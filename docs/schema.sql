@@ -1,0 +1,147 @@
+-- Generated from migrations/ by `make schema`: do not edit.
+
+CREATE FUNCTION public.tasks_before_insert() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF (SELECT is_done FROM task_statuses WHERE status = NEW.status) THEN
+        NEW.completed_at := coalesce(NEW.completed_at, now());
+    ELSE
+        NEW.completed_at := NULL;
+    END IF;
+    RETURN NEW;
+END;
+$$;
+
+COMMENT ON FUNCTION public.tasks_before_insert() IS 'Makes completed_at follow the status.';
+
+CREATE FUNCTION public.tasks_before_update() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.user_id := OLD.user_id;
+    NEW.id := OLD.id;
+    NEW.completed_at := OLD.completed_at;
+    NEW.version := OLD.version;
+    NEW.created_at := OLD.created_at;
+    NEW.updated_at := OLD.updated_at;
+    -- A no-op goes through unchanged rather than being suppressed (RETURN NULL), so that UPDATE ... RETURNING still
+    -- answers with the row as it is now, also after waiting for another writer.
+    IF NEW IS NOT DISTINCT FROM OLD THEN
+        RETURN NEW;
+    END IF;
+    IF NEW.status IS DISTINCT FROM OLD.status THEN
+        IF (SELECT is_done FROM task_statuses WHERE status = NEW.status) THEN
+            NEW.completed_at := coalesce(OLD.completed_at, clock_timestamp());
+        ELSE
+            NEW.completed_at := NULL;
+        END IF;
+    END IF;
+    NEW.version := OLD.version + 1;
+    NEW.updated_at := clock_timestamp();
+    RETURN NEW;
+END;
+$$;
+
+COMMENT ON FUNCTION public.tasks_before_update() IS 'Keeps the keys and created_at; on a change, bumps version, moves updated_at, makes completed_at follow the status.';
+
+CREATE FUNCTION public.users_before_update() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.id := OLD.id;
+    NEW.created_at := OLD.created_at;
+    NEW.updated_at := OLD.updated_at;
+    IF NEW IS DISTINCT FROM OLD THEN
+        NEW.updated_at := clock_timestamp();
+    END IF;
+    RETURN NEW;
+END;
+$$;
+
+COMMENT ON FUNCTION public.users_before_update() IS 'Keeps id and created_at; moves updated_at when something changed.';
+
+CREATE TABLE public.task_statuses (
+    status text NOT NULL,
+    is_done boolean NOT NULL,
+    "position" integer NOT NULL,
+    CONSTRAINT task_statuses_status_format_check CHECK ((status ~ '^[a-z][a-z0-9_]{0,62}$'::text))
+);
+
+COMMENT ON TABLE public.task_statuses IS 'The states that a task can be in; a new state is a new row.';
+
+COMMENT ON COLUMN public.task_statuses.is_done IS 'Whether a task in this state counts as completed.';
+
+COMMENT ON COLUMN public.task_statuses."position" IS 'The order in which people see the states.';
+
+CREATE TABLE public.tasks (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    title character varying(200) NOT NULL,
+    description character varying(2000),
+    status text DEFAULT 'incomplete'::text NOT NULL,
+    completed_at timestamp with time zone,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tasks_description_length_check CHECK ((char_length((description)::text) <= 2000)),
+    CONSTRAINT tasks_title_blank_check CHECK (((title)::text ~ '\S'::text)),
+    CONSTRAINT tasks_title_length_check CHECK ((char_length((title)::text) <= 200)),
+    CONSTRAINT tasks_version_positive_check CHECK ((version > 0))
+);
+
+COMMENT ON TABLE public.tasks IS 'What users want done. Every row belongs to exactly one user.';
+
+COMMENT ON COLUMN public.tasks.title IS 'As sent, outer white space included; never blank.';
+
+COMMENT ON COLUMN public.tasks.description IS 'NULL means none was given; an empty one is kept as such.';
+
+COMMENT ON COLUMN public.tasks.completed_at IS 'When the status became one that is done; NULL while it is not.';
+
+COMMENT ON COLUMN public.tasks.version IS 'Counts the changes of the row, from 1; the ETag of the task.';
+
+CREATE TABLE public.users (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    email character varying(255) NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT users_email_canonical_check CHECK ((((email)::text = lower((email)::text)) AND ((email)::text ~~ '_%@_%'::text)))
+);
+
+COMMENT ON TABLE public.users IS 'People who own tasks.';
+
+COMMENT ON COLUMN public.users.email IS 'Canonical form: NFKC, lower case, the domain in its ASCII (IDNA) form.';
+
+COMMENT ON COLUMN public.users.password_hash IS 'bcrypt over base64(HMAC-SHA-384(pepper, password)); never leaves this row.';
+
+ALTER TABLE ONLY public.task_statuses
+    ADD CONSTRAINT task_statuses_pkey PRIMARY KEY (status);
+
+ALTER TABLE ONLY public.task_statuses
+    ADD CONSTRAINT task_statuses_position_key UNIQUE ("position");
+
+ALTER TABLE ONLY public.tasks
+    ADD CONSTRAINT tasks_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_email_key UNIQUE (email);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+CREATE INDEX tasks_user_id_created_at_id_idx ON public.tasks USING btree (user_id, created_at DESC, id DESC);
+
+CREATE INDEX tasks_user_id_status_created_at_id_idx ON public.tasks USING btree (user_id, status, created_at DESC, id DESC);
+
+CREATE TRIGGER tasks_set_completed_at BEFORE INSERT ON public.tasks FOR EACH ROW EXECUTE FUNCTION public.tasks_before_insert();
+
+CREATE TRIGGER tasks_set_updated_at BEFORE UPDATE ON public.tasks FOR EACH ROW EXECUTE FUNCTION public.tasks_before_update();
+
+CREATE TRIGGER users_set_updated_at BEFORE UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION public.users_before_update();
+
+ALTER TABLE ONLY public.tasks
+    ADD CONSTRAINT tasks_status_fkey FOREIGN KEY (status) REFERENCES public.task_statuses(status);
+
+ALTER TABLE ONLY public.tasks
+    ADD CONSTRAINT tasks_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;

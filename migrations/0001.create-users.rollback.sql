@@ -1,0 +1,4 @@
+-- Loses: every user.
+
+DROP TABLE users;
+DROP FUNCTION users_before_update();

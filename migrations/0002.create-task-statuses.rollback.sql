@@ -1,0 +1,3 @@
+-- Loses: every status, those added since included.
+
+DROP TABLE task_statuses;

@@ -1,0 +1,1 @@
+"""A multi-user task service in raw SQL."""

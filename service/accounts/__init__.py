@@ -1,0 +1,1 @@
+"""Accounts: registering, logging in, and who a caller is."""

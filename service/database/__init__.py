@@ -1,0 +1,1 @@
+"""PostgreSQL: the pool, the named queries of `sql/`, what errors mean, and the embedded server."""

@@ -1,0 +1,71 @@
+"""What a database error means: the one place where constraint names and driver exceptions are told apart."""
+
+from dataclasses import dataclass
+
+import asyncpg
+
+
+class Overloaded(Exception):  # noqa: N818 -- it names a state that is reported, as `overloaded`, and not a mistake
+    """Every worker is busy and stayed so for the time that one may wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A constraint that a request broke, in the terms of the request.
+
+    Attributes:
+        code: the problem's code: `email_taken`, `invalid_token` or `validation_error`.
+        pointer: the JSON pointer of the member at fault, for `validation_error`.
+        fault: the member's own code, for `validation_error`.
+        detail: one sentence for the caller.
+    """
+
+    code: str
+    detail: str
+    pointer: str = ""
+    fault: str = "invalid"
+
+
+CONSTRAINTS = {
+    "tasks_description_length_check": Violation(
+        "validation_error", "Must have at most 2000 characters.", "/description", "length"
+    ),
+    "tasks_status_fkey": Violation("validation_error", "There is no such status.", "/status", "unknown_status"),
+    "tasks_title_blank_check": Violation("validation_error", "Must not be blank.", "/title", "blank"),
+    "tasks_title_length_check": Violation("validation_error", "Must have 1 to 200 characters.", "/title", "length"),
+    "tasks_user_id_fkey": Violation("invalid_token", "The account that the token was issued to is gone."),
+    "users_email_canonical_check": Violation("validation_error", "Not a valid email address.", "/email", "invalid"),
+    "users_email_key": Violation("email_taken", "This email address is registered already."),
+}
+
+_UNREPRESENTABLE = Violation("validation_error", "Holds a value that cannot be stored.")
+
+# What says nothing about the request: the same one may succeed in a moment. Class 22 errors that asyncpg raises itself
+# are DataError too, so these come second. https://www.postgresql.org/docs/current/errcodes-appendix.html
+_UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,  # class 08
+    asyncpg.InvalidAuthorizationSpecificationError,  # class 28: a rotated password
+    asyncpg.InvalidTransactionStateError,  # class 25, read-only after a failover included
+    asyncpg.TransactionRollbackError,  # class 40: deadlocks
+    asyncpg.InsufficientResourcesError,  # class 53: too many connections
+    asyncpg.ObjectNotInPrerequisiteStateError,  # class 55: a lock that was not to be had
+    asyncpg.OperatorInterventionError,  # class 57: shut down, starting up, statement timeout
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+
+def violation(error: BaseException) -> Violation | None:
+    """Tell what a request did wrong, if that is what the error says; None for any other error."""
+    if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+        return CONSTRAINTS.get(error.constraint_name or "")
+    if isinstance(error, (asyncpg.DataError, asyncpg.CharacterNotInRepertoireError)):
+        return _UNREPRESENTABLE
+    return None
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether the database, rather than the request or the service, is what failed."""
+    return isinstance(error, _UNAVAILABLE)

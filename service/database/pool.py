@@ -1,0 +1,196 @@
+"""The pool of connections that requests share: every wait in it is bounded, and no session state is kept in it."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Self, TypeAlias
+
+import asyncpg
+import structlog
+
+from service.database.errors import Overloaded, is_unavailable
+from service.database.queries import queries
+from service.dsn import Dsn
+from service.settings import Settings
+
+log = structlog.get_logger("database")
+
+# A connection that lay idle for longer is asked whether it is still there; a dropped one that the kernel knows of is
+# noticed without asking. One that is in steady use costs no round trip for it.
+_TRUSTED_IDLE_SECONDS = 30.0
+_CLOSE_SECONDS = 4.0
+_TAG = re.compile(r"/\* (\w+) \*/")
+
+
+class _Connection(asyncpg.Connection):
+    """A connection that remembers its age, and that needs no reset since nothing here outlives a transaction."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- asyncpg's own, passed through
+        super().__init__(*args, **kwargs)
+        self.opened_at = self.used_at = monotonic()
+
+    def get_reset_query(self) -> str:
+        """Reset nothing: the stock query costs a third of a small request."""
+        return ""
+
+    def mark_used(self) -> None:
+        """Remember that the connection answered just now."""
+        self.used_at = monotonic()
+
+
+# What the pool lends is a proxy of a `_Connection`, which asyncpg's types cannot say.
+Connection: TypeAlias = Any
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """How many connections there are, in the terms of `/health/pool`."""
+
+    size: int
+    checked_in: int
+    checked_out: int
+    overflow: int
+    total: int
+
+
+class Database:
+    """The pool: an executor for single statements, and a lender of connections for transactions.
+
+    Every method may raise what `service.database.errors` explains: `Overloaded` when no connection came free in
+    POOL_TIMEOUT, and asyncpg's exceptions.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, settings: Settings) -> None:
+        self._pool = pool
+        self._size = settings.pool_size
+        self._timeout = settings.pool_timeout
+        self._recycle = settings.pool_recycle
+
+    @classmethod
+    async def connect(cls, dsn: Dsn, settings: Settings) -> Self:
+        """Open the pool and its POOL_SIZE connections.
+
+        Raises:
+            OSError, TimeoutError, asyncpg.PostgresError: the database cannot be reached or refuses.
+        """
+        server_settings = {"application_name": "task-service"}
+        if not dsn.is_pooled:
+            # PgBouncer in transaction mode takes no other start-up parameter; command_timeout below still holds there.
+            milliseconds = str(round(settings.statement_timeout * 1000))
+            server_settings |= {
+                "statement_timeout": milliseconds,
+                "idle_in_transaction_session_timeout": milliseconds,
+                "jit": "off",  # its planning costs more than these statements
+                "timezone": "UTC",
+            }
+        pool = asyncpg.create_pool(
+            dsn.asyncpg_url,
+            connection_class=_Connection,
+            min_size=settings.pool_size,
+            max_size=settings.pool_size + settings.pool_max_overflow,
+            timeout=settings.db_connect_timeout,
+            # The server's own timeout speaks first; this one is for a server that no longer speaks.
+            command_timeout=settings.statement_timeout + 1,
+            statement_cache_size=0 if dsn.is_pooled else 256,
+            server_settings=server_settings,
+            init=_log_statements if settings.debug else None,
+        )
+        await pool
+        return cls(pool, settings)
+
+    async def close(self) -> None:
+        """Close every connection, gracefully for some seconds and then at once."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._pool.close()
+        self._pool.terminate()
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        """Return every row of one statement."""
+        async with self.connection() as connection:
+            records: list[asyncpg.Record] = await connection.fetch(query, *args)
+            return records
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        """Return the first row of one statement, None where there is none."""
+        async with self.connection() as connection:
+            record: asyncpg.Record | None = await connection.fetchrow(query, *args)
+            return record
+
+    async def fetchval(self, query: str, *args: object) -> Any:  # noqa: ANN401 -- whatever the column holds
+        """Return the first value of one statement, None where there is no row."""
+        async with self.connection() as connection:
+            return await connection.fetchval(query, *args)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection."""
+        connection = await self._acquire()
+        try:
+            yield connection
+            connection.mark_used()
+        except asyncpg.ReadOnlySQLTransactionError:
+            # After a failover these connections lead to what is now a replica.
+            await self._pool.expire_connections()
+            raise
+        finally:
+            await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection with a transaction around what is done with it."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    def status(self) -> PoolStatus:
+        """Count the connections."""
+        total, idle = self._pool.get_size(), self._pool.get_idle_size()
+        return PoolStatus(
+            size=self._size,
+            checked_in=idle,
+            checked_out=total - idle,
+            overflow=max(0, total - self._size),
+            total=total,
+        )
+
+    async def _acquire(self) -> Connection:
+        """Take a connection that is neither too old nor dead, in POOL_TIMEOUT."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                while True:
+                    connection = await self._pool.acquire()
+                    if await self._is_good(connection):
+                        return connection
+        except TimeoutError:
+            if self._pool.get_size() - self._pool.get_idle_size() < self._pool.get_max_size():
+                raise  # Not for want of a connection: the database does not answer.
+            raise Overloaded from None
+
+    async def _is_good(self, connection: Connection) -> bool:
+        """Tell whether a connection can be used; one that cannot has left the pool."""
+        now = monotonic()
+        if now - connection.opened_at > self._recycle:
+            await connection.close()
+            return False
+        if now - connection.used_at > _TRUSTED_IDLE_SECONDS:
+            try:
+                await queries.get_server_version(connection)
+            except BaseException as error:
+                connection.terminate()
+                if is_unavailable(error):
+                    return False
+                raise
+        return True
+
+
+async def _log_statements(connection: asyncpg.Connection) -> None:
+    """Log each statement by its name and time, never by its arguments."""
+
+    def log_statement(record: asyncpg.connection.LoggedQuery) -> None:
+        tag = _TAG.match(record.query)
+        log.debug("statement", name=tag[1] if tag else "session", ms=round(record.elapsed * 1000, 2))
+
+    connection.add_query_logger(log_statement)

@@ -1,0 +1,81 @@
+"""What operators and load balancers ask. Only a look at one's own state is free of the database."""
+
+from dataclasses import asdict
+from time import perf_counter
+
+import asyncpg
+from aiohttp import web
+
+from service.database.errors import Overloaded, is_unavailable
+from service.database.queries import queries
+from service.http.identity import public
+from service.http.keys import DATABASE, DRAINING
+from service.http.replies import reply_json
+
+routes = web.RouteTableDef()
+
+MIGRATIONS: web.AppKey[frozenset[str]] = web.AppKey("migrations", frozenset)
+"""The ids of the migrations that this code comes with."""
+
+
+@routes.get("/health/live", name="live")
+@public
+async def live(_request: web.Request) -> web.Response:
+    """Say that the process answers."""
+    return reply_json({"status": "ok"})
+
+
+@routes.get("/health/ready", name="ready")
+@public
+async def ready(request: web.Request) -> web.Response:
+    """Say whether requests should be sent here: database reachable, schema as the code needs it, not draining."""
+    database, migrations = await _check_migrations(request)
+    draining = request.app[DRAINING].is_set()
+    is_ready = database == migrations == "ok" and not draining
+    checks = {"database": database, "migrations": migrations, "draining": draining}
+    return reply_json(
+        {"status": "ok" if is_ready else "unavailable", "checks": checks}, status=200 if is_ready else 503
+    )
+
+
+@routes.get("/health/db", name="db")
+@public
+async def db(request: web.Request) -> web.Response:
+    """Say whether the database answers, and how fast."""
+    started = perf_counter()
+    try:
+        server = await queries.get_server_version(request.app[DATABASE])
+    except Exception as error:
+        if not _is_down(error):
+            raise
+        return reply_json({"status": "unavailable", "latency_ms": None, "server_version": None}, status=503)
+    latency = round((perf_counter() - started) * 1000, 2)
+    return reply_json({"status": "ok", "latency_ms": latency, "server_version": server["server_version"]})
+
+
+@routes.get("/health/pool", name="pool")
+@public
+async def pool(request: web.Request) -> web.Response:
+    """Count the connections of the pool."""
+    return reply_json(asdict(request.app[DATABASE].status()))
+
+
+async def _check_migrations(request: web.Request) -> tuple[str, str]:
+    """Compare what the database has had with what this code comes with: how the database is, and the schema."""
+    try:
+        rows = await queries.list_applied_migrations(request.app[DATABASE])
+    except asyncpg.UndefinedTableError:
+        return "ok", "behind"
+    except Exception as error:
+        if not _is_down(error):
+            raise
+        return "unavailable", "unknown"
+    applied = {row["migration_id"] for row in rows}
+    needed = request.app[MIGRATIONS]
+    if needed - applied:
+        return "ok", "behind"
+    return "ok", "ahead" if applied - needed else "ok"
+
+
+def _is_down(error: Exception) -> bool:
+    return isinstance(error, Overloaded) or is_unavailable(error)

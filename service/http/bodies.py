@@ -1,0 +1,121 @@
+"""Request bodies and query strings: read within their bounds, and checked against a schema."""
+
+import asyncio
+import json
+from typing import Any, Literal, NoReturn
+
+import orjson
+from aiohttp import hdrs, web
+from marshmallow import ValidationError
+
+from service.http.fields import Message, Schema
+from service.http.keys import READ_TIMEOUT
+from service.http.problems import Problem
+
+JSON = ("application/json",)
+MERGE_PATCH = ("application/merge-patch+json", "application/json")  # RFC 7396
+_ACCEPT = {hdrs.METH_POST: "Accept-Post", hdrs.METH_PATCH: "Accept-Patch"}  # RFC 5789, section 3.1, for the latter
+
+
+async def read_body(request: web.Request, schema: Schema, media_types: tuple[str, ...] = JSON) -> dict[str, Any]:
+    """Read a JSON object and load it with a schema.
+
+    Raises:
+        Problem: `unsupported_media_type`, `payload_too_large`, `request_timeout`, `invalid_json`, or
+            `validation_error` with every fault at once.
+    """
+    _check_media_type(request, media_types)
+    return _load(schema, _parse(await _read(request)), "pointer")
+
+
+def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
+    """Load the query string with a schema.
+
+    Raises:
+        Problem: `validation_error` naming every parameter that is unknown, repeated or wrong.
+    """
+    query = request.query
+    if repeated := sorted({name for name in query if len(query.getall(name)) > 1}):
+        faults = [{"parameter": name, "detail": "Must be given once.", "code": "repeated"} for name in repeated]
+        raise Problem("validation_error", faults=faults)
+    return _load(schema, dict(query), "parameter")
+
+
+def _check_media_type(request: web.Request, media_types: tuple[str, ...]) -> None:
+    headers = {_ACCEPT[request.method]: ", ".join(media_types)}
+    if request.content_type not in media_types:
+        raise Problem("unsupported_media_type", f"Send {' or '.join(media_types)}.", headers=headers)
+    try:
+        charset = (request.charset or "utf-8").lower()
+    except (ValueError, LookupError):
+        charset = "unknown"
+    if charset not in {"utf-8", "utf8"}:
+        raise Problem("unsupported_media_type", "JSON is UTF-8 (RFC 8259, section 8.1).", headers=headers)
+    encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
+    if encoding != "identity":
+        headers[hdrs.ACCEPT_ENCODING] = "identity"  # RFC 9110, section 12.5.3
+        raise Problem("unsupported_media_type", "A body must be sent without Content-Encoding.", headers=headers)
+
+
+async def _read(request: web.Request) -> bytes:
+    too_large = Problem("payload_too_large", f"A body may have {request.client_max_size} bytes.")
+    if (request.content_length or 0) > request.client_max_size:
+        raise too_large
+    try:
+        if request.content.is_eof():
+            return await request.read()
+        async with asyncio.timeout(request.app[READ_TIMEOUT]):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large from None
+    except TimeoutError:
+        raise Problem("request_timeout", headers={hdrs.CONNECTION: "close"}) from None
+    except web.RequestPayloadError:
+        raise Problem("bad_request", "The body does not arrive as its headers say.") from None
+
+
+def _parse(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        # orjson refuses a lone surrogate, which JSON allows and which a schema has to name; it is rare, so only then
+        # is the slower parser asked.
+        if "surrogate" not in str(error):
+            raise Problem("invalid_json", f"{_sentence(error)}.") from None
+    try:
+        return json.loads(body.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Problem("invalid_json", f"{_sentence(error)}.") from None
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _load(schema: Schema, value: object, location: Literal["pointer", "parameter"]) -> dict[str, Any]:
+    try:
+        return schema.load(value)  # type: ignore[arg-type,no-any-return]  # what is no object is refused by marshmallow
+    except ValidationError as error:
+        raise Problem("validation_error", faults=_faults(error, location)) from None
+
+
+def _faults(error: ValidationError, location: Literal["pointer", "parameter"]) -> list[dict[str, str]]:
+    """Flatten marshmallow's messages, which are `{member: [message, …]}` for the flat schemas here."""
+    faults = []
+    members: dict[str, list[str]] = error.normalized_messages()  # type: ignore[no-untyped-call]  # marshmallow's own
+    for name, messages in members.items():
+        if location == "parameter":
+            place = name
+        elif name == "_schema":
+            place = ""
+        else:
+            place = "/" + name.replace("~", "~0").replace("/", "~1")  # RFC 6901, section 3
+        for message in messages:
+            code = message.code if isinstance(message, Message) else "invalid"
+            faults.append({location: place, "detail": str(message), "code": code})
+    return faults

@@ -1,0 +1,60 @@
+"""Keyset pages: a cursor is the position of the last item, bound to the list that it came from.
+
+It is checked, not secret: it holds what the page showed, and every statement is limited to its caller anyway. The
+digest refuses a cursor that is taken to another user, filter or order, and one that was typed or cut.
+"""
+
+import base64
+import binascii
+import hashlib
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_POSITION = struct.Struct(">q16s")
+_DIGEST_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page of a list ordered by `(created_at, id)` begins: after this pair."""
+
+    created_at: datetime
+    id: UUID
+
+
+# Newest first, every item comes after this.
+FIRST = Position(datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
+
+
+def write_cursor(position: Position, scope: str) -> str:
+    """Write a cursor for the list that `scope` names: its user, filters and order."""
+    packed = _POSITION.pack((position.created_at - _EPOCH) // _MICROSECOND, position.id.bytes)
+    return base64.urlsafe_b64encode(packed + _digest(packed, scope)).decode()
+
+
+def read_cursor(cursor: str, scope: str) -> Position:
+    """Read a cursor of the list that `scope` names.
+
+    Raises:
+        ValueError: it is no cursor, or that of another list.
+    """
+    try:
+        raw = base64.b64decode(cursor, altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        raise ValueError("not a cursor") from None
+    packed, digest = raw[: _POSITION.size], raw[_POSITION.size :]
+    if len(packed) != _POSITION.size or digest != _digest(packed, scope):
+        raise ValueError("not a cursor of this list")
+    microseconds, identifier = _POSITION.unpack(packed)
+    try:
+        return Position(_EPOCH + microseconds * _MICROSECOND, UUID(bytes=identifier))
+    except OverflowError:
+        raise ValueError("not a position") from None
+
+
+def _digest(packed: bytes, scope: str) -> bytes:
+    return hashlib.blake2b(packed, key=hashlib.sha256(scope.encode()).digest(), digest_size=_DIGEST_BYTES).digest()

@@ -1,0 +1,80 @@
+"""Replies: the single place where rows become bytes.
+
+A marshmallow schema is the contract of every response, but not the loop: from it a serialiser of rows is derived once,
+whose output equals `schema.dump` (a property test proves it) at a tenth of its cost.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+import orjson
+from aiohttp import hdrs, web
+from marshmallow import fields
+
+from service.http.fields import Flag, IsSet, Schema, Text, Timestamp
+
+Row = Mapping[str, Any]
+
+# What orjson writes just as these fields do.
+_NATIVE_FIELDS = (Flag, Text, Timestamp, fields.Integer, fields.UUID)
+
+
+def reply(schema: Schema, row: Row, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer with one row."""
+    return _reply(row_serialiser(schema)(row), status, headers)
+
+
+def reply_list(schema: Schema, rows: Iterable[Row]) -> web.Response:
+    """Answer with every row of a short list: `{"items": […]}`."""
+    serialise = row_serialiser(schema)
+    return _reply({"items": [serialise(row) for row in rows]})
+
+
+def reply_page(schema: Schema, rows: Iterable[Row], next_cursor: str | None, next_url: str | None) -> web.Response:
+    """Answer with one page: `{"items": […], "next_cursor": …}`, and a link (RFC 8288) while there is more."""
+    serialise = row_serialiser(schema)
+    headers = {str(hdrs.LINK): f'<{next_url}>; rel="next"'} if next_url else None
+    return _reply({"items": [serialise(row) for row in rows], "next_cursor": next_cursor}, headers=headers)
+
+
+def reply_json(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer with a value that no table holds."""
+    return _reply(value, status, headers)
+
+
+@cache
+def row_serialiser(schema: Schema) -> Callable[[Row], dict[str, Any]]:
+    """Derive from a schema what turns a row into the dict that orjson writes as `schema.dump` would have it.
+
+    Raises:
+        TypeError: a field is of a class whose JSON orjson does not write by itself.
+    """
+    for name, field in schema.dump_fields.items():
+        if type(field) not in (*_NATIVE_FIELDS, IsSet):
+            raise TypeError(f"{type(schema).__name__}.{name}: no row serialiser can be derived from {type(field)}.")
+    names = tuple(schema.dump_fields)
+    presences = tuple(name for name, field in schema.dump_fields.items() if type(field) is IsSet)
+    pick = itemgetter(*(field.attribute or name for name, field in schema.dump_fields.items()))
+
+    def serialise(row: Row) -> dict[str, Any]:
+        values = dict(zip(names, pick(row), strict=True))
+        for name in presences:
+            values[name] = values[name] is not None
+        return values
+
+    return serialise
+
+
+def _reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    body = orjson.dumps(value, default=_write_uuid, option=orjson.OPT_UTC_Z)
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+def _write_uuid(value: object) -> str:
+    """Write asyncpg's UUID, a subclass that orjson does not take for one."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value)} has no JSON form here.")

@@ -1,0 +1,1 @@
+"""Bringing a database's schema to what `migrations/` says, and writing that schema down."""

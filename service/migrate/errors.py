@@ -1,0 +1,33 @@
+"""What migrating raises, and how the database's own errors become it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from yoyo.exceptions import LockTimeout
+
+
+class MigrationError(Exception):
+    """A run stopped. The message is one line: what failed, why, and what state that leaves. It holds no password."""
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn an error of the database in this block into a MigrationError that says `what` could not be done."""
+    try:
+        yield
+    except (psycopg.Error, LockTimeout) as error:
+        raise MigrationError(f"{what}: {reason(error)}.") from error
+
+
+def reason(error: BaseException) -> str:
+    """Return PostgreSQL's own message: of the first error, since rolling back on a lost connection raises another."""
+    while isinstance(error.__context__, psycopg.Error):
+        error = error.__context__
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return primary or one_line(error)
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message without its line breaks."""
+    return " ".join(str(error).split())

@@ -1,0 +1,139 @@
+"""Serving: from a bound socket to a clean drain."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import cast
+
+import asyncpg
+import structlog
+import uvloop
+from aiohttp import web
+
+from service.app import create_app
+from service.database.pool import Database
+from service.dsn import Dsn
+from service.http.keys import DRAINING
+from service.http.protocol import protocol_factory
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+_BACKLOG = 1024
+_KEEPALIVE_SECONDS = 75.0  # longer than what proxies in front keep a connection for, so that they close it and not we
+_LINGERING_SECONDS = 5.0
+# After SIGTERM, answers carry `Connection: close`; a client in steady use learns so before its connection is closed.
+_DRAIN_GRACE_SECONDS = 1.0
+_DRAIN_POLL_SECONDS = 0.02
+
+
+class ServeError(Exception):
+    """The service cannot start; the message is one line."""
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Return a socket bound to HOST and PORT, before anything else is started.
+
+    Raises:
+        ServeError: the port is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ServeError(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}.") from None
+
+
+def serve(settings: Settings, dsn: Dsn, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain: finish what was accepted, within SHUTDOWN_TIMEOUT.
+
+    Args:
+        settings: what can be set.
+        dsn: the database, whose schema is as the code needs it.
+        listener: the bound socket.
+        on_ready: called once requests are answered.
+
+    Raises:
+        ServeError: the database cannot be reached.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve_until_stopped(settings, dsn, listener, on_ready))
+
+
+@asynccontextmanager
+async def serving(settings: Settings, dsn: Dsn, listener: socket.socket) -> AsyncIterator[web.Application]:
+    """Answer requests on a bound socket while the block runs, and drain at its end.
+
+    Raises:
+        ServeError: the database cannot be reached.
+    """
+    database = await _connect(dsn, settings)
+    try:
+        app = create_app(settings, database)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.shutdown_timeout)
+        await runner.setup()
+        connections = cast(web.Server, runner.server)
+        protocol = protocol_factory(
+            connections,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            lingering_time=_LINGERING_SECONDS,
+        )
+        server = await asyncio.get_running_loop().create_server(protocol, sock=listener, backlog=_BACKLOG)
+        try:
+            yield app
+        finally:
+            log.info("draining", connections=len(connections.connections))
+            app[DRAINING].set()
+            server.close()
+            with suppress(TimeoutError):
+                # aiohttp may take its timeout twice, once to wait and once to cancel.
+                async with asyncio.timeout(_DRAIN_GRACE_SECONDS + settings.shutdown_timeout):
+                    await _wait_for_leavers(connections)
+                    await runner.cleanup()
+    finally:
+        await database.close()
+    log.info("stopped")
+
+
+async def _serve_until_stopped(
+    settings: Settings, dsn: Dsn, listener: socket.socket, on_ready: Callable[[], None]
+) -> None:
+    stopping = _stop_on_signals()
+    async with serving(settings, dsn, listener):
+        on_ready()
+        await stopping.wait()
+
+
+async def _connect(dsn: Dsn, settings: Settings) -> Database:
+    try:
+        return await Database.connect(dsn, settings)
+    except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
+        reason = str(error) or type(error).__name__
+        raise ServeError(f"The database at {dsn} cannot be used: {reason}") from None
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGTERM or SIGINT sets; a second signal ends the process at once."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopping.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    return stopping
+
+
+async def _wait_for_leavers(server: web.Server) -> None:
+    """Let clients in steady use leave by themselves, for a moment."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _DRAIN_GRACE_SECONDS
+    while server.connections and loop.time() < deadline:  # noqa: ASYNC110 -- aiohttp tells of no connection's end
+        await asyncio.sleep(_DRAIN_POLL_SECONDS)

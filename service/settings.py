@@ -1,0 +1,151 @@
+"""The service's settings: one frozen object, read once from the environment. Nothing else reads the environment."""
+
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, cast
+
+from environs import Env
+from environs.exceptions import EnvValidationError
+from marshmallow import ValidationError
+from marshmallow.validate import OneOf, Range
+
+from service.dsn import Dsn
+
+_SECRET_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is at least as long as its hash.
+
+
+class SettingsError(Exception):
+    """The environment is wrong. `faults` holds, by variable name, every sentence that says why."""
+
+    def __init__(self, faults: dict[str, list[str]]) -> None:
+        super().__init__("; ".join(f"{name}: {' '.join(messages)}" for name, messages in faults.items()))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Times are in seconds. Secrets are in no repr; README.md has a line for each."""
+
+    app_env: str
+    data_dir: Path
+    database_url: Dsn | None
+    host: str
+    port: int
+    jwt_secret: str = field(repr=False)
+    jwt_issuer: str
+    jwt_audience: str
+    password_pepper: str = field(repr=False)
+    access_token_ttl: int
+    bcrypt_cost: int
+    pool_size: int
+    pool_max_overflow: int
+    pool_timeout: float
+    pool_recycle: float
+    db_connect_timeout: float
+    statement_timeout: float
+    max_body_bytes: int
+    read_timeout: float
+    shutdown_timeout: float
+    debug: bool
+    log_level: str
+    log_format: str
+
+    @property
+    def is_production(self) -> bool:
+        """Whether this is production, where nothing is generated, nothing embedded and nothing migrated at start."""
+        return self.app_env == "production"
+
+    @classmethod
+    def load(cls, env_file: Path = Path(".env")) -> Self:
+        """Read the environment and, outside production, `env_file` for what the environment leaves out.
+
+        Raises:
+            SettingsError: with every fault at once.
+        """
+        env = Env(eager=False)
+        if os.environ.get("APP_ENV") != "production":
+            env.read_env(env_file, recurse=False)
+        env.add_parser("dsn", _parse_dsn)
+        env.add_parser("secret", _parse_secret)
+        app_env: str = env.str("APP_ENV", "development", validate=OneOf(["development", "production"]))
+        is_production = app_env == "production"
+        data_dir = Path(env.str("DATA_DIR", ".dev")).absolute()
+        unset = {} if is_production else {"default": None}
+        values: dict[str, Any] = {
+            "app_env": app_env,
+            "data_dir": data_dir,
+            "database_url": env.dsn("DATABASE_URL", **unset),
+            "host": env.str("HOST", "127.0.0.1"),
+            "port": env.int("PORT", 8000, validate=Range(0, 65535)),
+            "jwt_secret": env.secret("JWT_SECRET", **unset),
+            "jwt_issuer": env.str("JWT_ISSUER", "task-service", validate=_not_empty),
+            "jwt_audience": env.str("JWT_AUDIENCE", "task-service", validate=_not_empty),
+            "password_pepper": env.secret("PASSWORD_PEPPER", **unset),
+            "access_token_ttl": env.int("ACCESS_TOKEN_TTL", 900, validate=Range(1)),
+            "bcrypt_cost": env.int("BCRYPT_COST", 12, validate=Range(4, 31)),
+            "pool_size": env.int("POOL_SIZE", 10, validate=Range(1)),
+            "pool_max_overflow": env.int("POOL_MAX_OVERFLOW", 5, validate=Range(0)),
+            "pool_timeout": env.float("POOL_TIMEOUT", 2.0, validate=_positive),
+            "pool_recycle": env.float("POOL_RECYCLE", 3600.0, validate=_positive),
+            "db_connect_timeout": env.float("DB_CONNECT_TIMEOUT", 10.0, validate=_positive),
+            "statement_timeout": env.float("STATEMENT_TIMEOUT", 5.0, validate=_positive),
+            "max_body_bytes": env.int("MAX_BODY_BYTES", 65536, validate=Range(1)),
+            "read_timeout": env.float("READ_TIMEOUT", 15.0, validate=_positive),
+            "shutdown_timeout": env.float("SHUTDOWN_TIMEOUT", 10.0, validate=_positive),
+            "debug": env.bool("DEBUG", default=False),
+            "log_level": env.str("LOG_LEVEL", "info", validate=OneOf(["debug", "info", "warning", "error"])),
+            "log_format": env.str(
+                "LOG_FORMAT", "json" if is_production else "console", validate=OneOf(["console", "json"])
+            ),
+        }
+        try:
+            env.seal()
+        except EnvValidationError as error:
+            # By variable name, since it comes from an Env and not from a single parser.
+            raise SettingsError(cast(dict[str, list[str]], error.error_messages)) from None
+        for name in ("jwt_secret", "password_pepper"):
+            values[name] = values[name] or _kept_secret(data_dir / name)
+        return cls(**values)
+
+
+# environs hands a parser of one's own the default as well, so both take None.
+
+
+def _parse_dsn(value: str | None) -> Dsn | None:
+    try:
+        return None if value is None else Dsn.parse(value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+def _parse_secret(value: str | None) -> str | None:
+    if value is not None and len(value.encode()) < _SECRET_BYTES:
+        raise ValidationError(f"Must be at least {_SECRET_BYTES} bytes long: `openssl rand -base64 48` makes one.")
+    return value
+
+
+def _positive(value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise ValidationError("Must be greater than 0.")
+
+
+def _not_empty(value: str) -> None:
+    if not value.strip():
+        raise ValidationError("Must not be empty.")
+
+
+def _kept_secret(file: Path) -> str:
+    """Return the secret that development keeps in a git-ignored file, made at the first start."""
+    if not file.exists():
+        file.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        draft = file.with_name(f".{file.name}.{os.getpid()}")
+        with open(draft, "x", opener=lambda path, flags: os.open(path, flags, mode=0o600)) as new:
+            new.write(secrets.token_urlsafe(48))
+        # A link appears whole or not at all, so that of two first starts both read the same secret.
+        with suppress(FileExistsError):
+            os.link(draft, file)
+        draft.unlink()
+    return file.read_text()

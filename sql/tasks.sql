@@ -1,0 +1,92 @@
+-- name: create_task(user_id, title, description, status)^
+-- Add a task for its owner.
+-- Returns: Task, exactly one row.
+-- Raises: tasks_user_id_fkey (the owner is gone), tasks_status_fkey (no such status).
+-- Plan: insert.
+INSERT INTO tasks (user_id, title, description, status)
+VALUES (:user_id, :title, :description, :status)
+RETURNING user_id, id, title, description, status, completed_at, version, created_at, updated_at;
+
+-- name: delete_task(user_id, id, versions)^
+-- Remove a task, if it is at one of the given versions; NULL means at any.
+-- Returns: TaskKey, no row when the user has no such task at such a version.
+-- Plan: tasks_pkey.
+DELETE FROM tasks
+WHERE user_id = :user_id
+    AND id = :id
+    AND (:versions::bigint[] IS NULL OR version = ANY (:versions))
+RETURNING user_id, id;
+
+-- name: get_task(user_id, id)^
+-- One of a user's tasks.
+-- Returns: Task, no row when the user has no such task.
+-- Plan: tasks_pkey.
+SELECT user_id, id, title, description, status, completed_at, version, created_at, updated_at
+FROM tasks
+WHERE user_id = :user_id
+    AND id = :id;
+
+-- name: list_tasks(user_id, before_created_at, before_id, page_size)
+-- One page of a user's tasks, newest first, after the given position.
+-- Returns: Task, many.
+-- Plan: tasks_user_id_created_at_id_idx, no sort.
+SELECT user_id, id, title, description, status, completed_at, version, created_at, updated_at
+FROM tasks
+WHERE user_id = :user_id
+    AND (created_at, id) < (:before_created_at, :before_id)
+ORDER BY created_at DESC, id DESC
+LIMIT :page_size;
+
+-- name: list_tasks_by_status(user_id, status, completed, before_created_at, before_id, page_size)
+-- One page of a user's tasks in one status, or in every status that is done or is not; NULL leaves either open.
+-- Newest first, after the given position. Each status gives its own newest tasks from the index and the page is the
+-- newest of those, so that a page costs at most a page per status, however deep it lies.
+-- Returns: Task, many.
+-- Plan: tasks_user_id_status_created_at_id_idx, a sort of at most one page per status.
+SELECT
+    newest.user_id,
+    newest.id,
+    newest.title,
+    newest.description,
+    newest.status,
+    newest.completed_at,
+    newest.version,
+    newest.created_at,
+    newest.updated_at
+FROM task_statuses
+CROSS JOIN LATERAL (
+    SELECT user_id, id, title, description, status, completed_at, version, created_at, updated_at
+    FROM tasks
+    WHERE tasks.user_id = :user_id
+        AND tasks.status = task_statuses.status
+        AND (tasks.created_at, tasks.id) < (:before_created_at, :before_id)
+    ORDER BY tasks.created_at DESC, tasks.id DESC
+    LIMIT :page_size
+) AS newest
+WHERE (:status::text IS NULL OR task_statuses.status = :status)
+    AND (:completed::boolean IS NULL OR task_statuses.is_done = :completed)
+ORDER BY newest.created_at DESC, newest.id DESC
+LIMIT :page_size;
+
+-- name: update_task(user_id, id, versions, title, replaces_description, description, status, completed)^
+-- Change what is given of a task, if it is at one of the given versions; NULL versions mean at any, a NULL title or
+-- status leaves it as it is. A status decides over completed; completed alone moves an open task to 'complete' and a
+-- completed one to 'incomplete', and leaves a task that already is as asked. Nothing changed leaves version and
+-- updated_at alone (the trigger sees to that).
+-- Returns: Task, no row when the user has no such task at such a version.
+-- Raises: tasks_status_fkey (no such status).
+-- Plan: tasks_pkey.
+UPDATE tasks
+SET
+    title = coalesce(:title, title),
+    description = CASE WHEN :replaces_description THEN :description ELSE description END,
+    status = CASE
+        WHEN :status::text IS NOT NULL THEN :status
+        WHEN :completed::boolean IS NULL OR :completed = (completed_at IS NOT NULL) THEN status
+        WHEN :completed THEN 'complete'
+        ELSE 'incomplete'
+    END
+WHERE user_id = :user_id
+    AND id = :id
+    AND (:versions::bigint[] IS NULL OR version = ANY (:versions))
+RETURNING user_id, id, title, description, status, completed_at, version, created_at, updated_at;

@@ -1,0 +1,240 @@
+"""What every test can ask for: a real PostgreSQL, a database of its own, the service on it, and people who use it."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+import asyncpg
+import pytest
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from service.database import embedded
+from service.dsn import Dsn
+from service.migrate import runner
+from service.resources import resource_folder
+from service.serve import bind, serving
+from service.settings import Settings
+
+POSTGRESQL_15 = Path("/usr/lib/postgresql/15/bin")
+PASSWORD = "correct horse battery staple"
+# A test's data need not survive the machine.
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session", params=["postgresql-18", "postgresql-15"])
+def postgres(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
+    """A server of each major version that the service supports and the machine has."""
+    if request.param == "postgresql-15" and not POSTGRESQL_15.is_dir():
+        pytest.skip(f"PostgreSQL 15 is not here: {POSTGRESQL_15} (Debian 12: apt-get install postgresql-15)")
+    binaries = POSTGRESQL_15 if request.param == "postgresql-15" else None
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        embedded.running(Path(folder) / "postgres", binaries=binaries, options=_FAST) as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pg_dump(postgres: embedded.Server) -> Path:
+    """The pg_dump of the server's own version."""
+    return postgres.binaries / "pg_dump"
+
+
+@pytest.fixture(scope="session")
+async def template(postgres: embedded.Server) -> Dsn:
+    """A database that has had every migration, to be cloned."""
+    async with connected(postgres.dsn) as administrator:
+        await administrator.execute("CREATE DATABASE migrated")
+    dsn = replace(postgres.dsn, database="migrated")
+    await asyncio.to_thread(runner.apply, dsn, resource_folder("migrations"))
+    return dsn
+
+
+@pytest.fixture
+async def dsn(postgres: embedded.Server, template: Dsn) -> AsyncIterator[Dsn]:
+    """A database of the test's own, with the schema and no users."""
+    async with _database_like(postgres, template.database) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def empty_database(postgres: embedded.Server) -> AsyncIterator[Dsn]:
+    """A database of the test's own, with nothing in it."""
+    async with _database_like(postgres, "template0") as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def connection(dsn: Dsn) -> AsyncIterator[asyncpg.Connection]:
+    """A plain connection to the test's database, for looking past the service."""
+    async with connected(dsn) as connection:
+        yield connection
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings as a test wants them: quick hashes, short waits, and otherwise the defaults."""
+    return Settings(
+        app_env="development",
+        data_dir=tmp_path,
+        database_url=None,
+        host="127.0.0.1",
+        port=0,
+        jwt_secret="a-secret-that-is-only-for-the-tests-0123456789",
+        jwt_issuer="task-service",
+        jwt_audience="task-service",
+        password_pepper="a-pepper-that-is-only-for-the-tests-0123456789",
+        access_token_ttl=900,
+        bcrypt_cost=4,
+        pool_size=2,
+        pool_max_overflow=2,
+        pool_timeout=1.0,
+        pool_recycle=3600.0,
+        db_connect_timeout=5.0,
+        statement_timeout=5.0,
+        max_body_bytes=65536,
+        read_timeout=1.0,
+        shutdown_timeout=5.0,
+        debug=False,
+        log_level="info",
+        log_format="json",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that answers: where, and the application inside."""
+
+    url: str
+    app: web.Application
+
+
+@asynccontextmanager
+async def started(settings: Settings, dsn: Dsn) -> AsyncIterator[Service]:
+    """Run the service as `serve` does, but for the signals."""
+    with bind(settings) as listener:
+        port = listener.getsockname()[1]
+        async with serving(settings, dsn, listener) as app:
+            yield Service(f"http://{settings.host}:{port}", app)
+
+
+@pytest.fixture
+async def service(settings: Settings, dsn: Dsn) -> AsyncIterator[Service]:
+    """The service on the test's database."""
+    async with started(settings, dsn) as service:
+        yield service
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response, read whole."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    text: str
+    body: Any
+
+    @property
+    def code(self) -> str:
+        """The code of a problem; fails on any other answer."""
+        assert self.headers["Content-Type"] == "application/problem+json", self.text
+        return str(self.body["code"])
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A caller of the service: anonymous, or with the access token of one user."""
+
+    session: aiohttp.ClientSession
+    url: str
+    token: str | None = None
+    user_id: str | None = None
+
+    async def send(
+        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, **options: Any
+    ) -> Answer:
+        """Send one request; `body` is sent as JSON, `data=` as it is."""
+        headers = {"Authorization": f"Bearer {self.token}", **(headers or {})} if self.token else headers
+        json = {"json": body} if body is not None else {}
+        async with self.session.request(method, self.url + path, headers=headers, **json, **options) as response:
+            text = await response.text()
+            is_json = "json" in response.headers.get("Content-Type", "") and text
+            return Answer(response.status, response.headers, text, await response.json(content_type=None) if is_json else None)
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        """Send a GET."""
+        return await self.send("GET", path, **options)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+        """Send a POST."""
+        return await self.send("POST", path, body, **options)
+
+    async def patch(self, path: str, body: Any = None, **options: Any) -> Answer:
+        """Send a PATCH."""
+        return await self.send("PATCH", path, body, **options)
+
+    async def delete(self, path: str, **options: Any) -> Answer:
+        """Send a DELETE."""
+        return await self.send("DELETE", path, **options)
+
+    async def new_user(self, email: str) -> Self:
+        """Register a user and log in."""
+        login = {"email": email, "password": PASSWORD}
+        registered = await self.post("/api/auth/register", login)
+        assert registered.status == 201, registered.text
+        answer = await self.post("/api/auth/login", login)
+        return replace(self, token=answer.body["access_token"], user_id=registered.body["id"])
+
+    async def new_task(self, title: str = "Water the plants", **members: Any) -> Any:
+        """Create a task and return it."""
+        answer = await self.post("/api/tasks", {"title": title, **members})
+        assert answer.status == 201, answer.text
+        return answer.body
+
+
+@pytest.fixture
+async def anybody(service: Service) -> AsyncIterator[Api]:
+    """A caller without a token."""
+    async with aiohttp.ClientSession() as session:
+        yield Api(session, service.url)
+
+
+@pytest.fixture
+async def alice(anybody: Api) -> Api:
+    """A user."""
+    return await anybody.new_user("alice@example.com")
+
+
+@pytest.fixture
+async def bob(anybody: Api) -> Api:
+    """Another user."""
+    return await anybody.new_user("bob@example.com")
+
+
+@asynccontextmanager
+async def connected(dsn: Dsn) -> AsyncIterator[asyncpg.Connection]:
+    """Lend a connection of asyncpg's own."""
+    connection = await asyncpg.connect(dsn.asyncpg_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def _database_like(postgres: embedded.Server, original: str) -> AsyncIterator[Dsn]:
+    name = f"test_{next(_numbers)}"
+    async with connected(postgres.dsn) as administrator:
+        await administrator.execute(f"CREATE DATABASE {name} TEMPLATE {original}")
+        try:
+            yield replace(postgres.dsn, database=name)
+        finally:
+            await administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,468 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from service.dsn import Dsn
+from service.migrate import runner
+from service.migrate.runner import MigrationError
+from service.migrate.snapshot import dump
+from service.resources import resource_folder
+
+MIGRATIONS = resource_folder("migrations")
+IDS = [
+    file.name.removesuffix(".sql")
+    for file in sorted(MIGRATIONS.glob("*.sql"))
+    if not file.name.endswith(".rollback.sql")
+]
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a migration and its rollback to a folder, and return the folder."""
+
+    def write(id_: str, up: str, down: str | None = "SELECT 1 WHERE false;") -> Path:
+        (tmp_path / f"{id_}.sql").write_text(up)
+        if down is not None:
+            (tmp_path / f"{id_}.rollback.sql").write_text(down)
+        return tmp_path
+
+    return write
+
+
+def run_sql(dsn: Dsn, *statements: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(dsn.libpq_url, autocommit=True) as conn:
+        for statement in statements:
+            cursor = conn.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def states(dsn: Dsn, folder: Path = MIGRATIONS) -> dict[str, bool]:
+    return {migration.id: migration.applied for migration in runner.status(dsn, folder)}
+
+
+def log(dsn: Dsn) -> list[tuple[object, ...]]:
+    return run_sql(dsn, "SELECT operation, migration_id FROM _yoyo_log ORDER BY created_at_utc")
+
+
+def start_runner(dsn: Dsn, folder: Path) -> subprocess.Popen[str]:
+    """Apply in a process of its own, which prints the ids that it applied."""
+    program = (
+        "import os; from pathlib import Path; from service.dsn import Dsn; from service.migrate import runner;"
+        "print(runner.apply(Dsn.parse(os.environ['URL']), Path(os.environ['FOLDER'])))"
+    )
+    environment = os.environ | {"URL": dsn.libpq_url, "FOLDER": str(folder)}
+    return subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+# Applying
+
+
+def test_an_empty_database_gets_every_migration_in_order(empty_database: Dsn) -> None:
+    done: list[str] = []
+
+    applied = runner.apply(empty_database, MIGRATIONS, on_done=lambda id_, _seconds: done.append(id_))
+
+    assert applied == done == IDS
+    assert log(empty_database) == [("apply", id_) for id_ in IDS]
+
+
+def test_a_second_run_does_nothing(empty_database: Dsn) -> None:
+    runner.apply(empty_database, MIGRATIONS)
+
+    assert runner.apply(empty_database, MIGRATIONS) == []
+
+
+def test_only_what_is_pending_is_applied(empty_database: Dsn, write: Write) -> None:
+    runner.apply(empty_database, write("0001.create-a", "CREATE TABLE a ();"))
+
+    assert runner.apply(empty_database, write("0002.create-b", "CREATE TABLE b ();")) == ["0002.create-b"]
+
+
+def test_three_runners_at_once_apply_each_migration_once(empty_database: Dsn) -> None:
+    with ThreadPoolExecutor(3) as threads:
+        runs = list(threads.map(lambda _: runner.apply(empty_database, MIGRATIONS), range(3)))
+
+    assert sorted(runs) == [[], [], IDS]
+    assert log(empty_database) == [("apply", id_) for id_ in IDS]
+
+
+def test_three_processes_at_once_apply_each_migration_once(empty_database: Dsn) -> None:
+    processes = [start_runner(empty_database, MIGRATIONS) for _ in range(3)]
+
+    printed = [process.communicate()[0].strip() for process in processes]
+
+    assert sorted(printed) == sorted([str(IDS), "[]", "[]"])
+
+
+def test_waiting_runners_do_not_hold_up_an_index_built_concurrently(empty_database: Dsn, write: Write) -> None:
+    write("0001.create-a", "CREATE TABLE a (b integer);")
+    folder = write("0002.index-a", "-- transactional: false\nCREATE INDEX CONCURRENTLY a_b_idx ON a (b);")
+
+    with ThreadPoolExecutor(3) as threads:
+        runs = list(threads.map(lambda _: runner.apply(empty_database, folder), range(3)))
+
+    assert sorted(runs) == [[], [], ["0001.create-a", "0002.index-a"]]
+
+
+def test_a_user_without_a_name_can_migrate(empty_database: Dsn, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+
+    assert runner.apply(empty_database, MIGRATIONS) == IDS
+    assert run_sql(empty_database, "SELECT DISTINCT username FROM _yoyo_log") == [("54321",)]
+
+
+def test_a_database_whose_name_must_be_quoted_can_be_migrated(empty_database: Dsn) -> None:
+    awkward = replace(empty_database, database=f"{empty_database.database} %/ö")
+    run_sql(empty_database, f'CREATE DATABASE "{awkward.database}"')
+    try:
+        assert runner.apply(awkward, MIGRATIONS) == IDS
+    finally:
+        run_sql(empty_database, f'DROP DATABASE "{awkward.database}" WITH (FORCE)')
+
+
+def test_a_migration_that_moves_the_search_path_is_noted_all_the_same(empty_database: Dsn, write: Write) -> None:
+    folder = write("0001.create-side", "CREATE SCHEMA side;\nSET search_path = side;\nCREATE TABLE a ();")
+
+    assert runner.apply(empty_database, folder) == ["0001.create-side"]
+    assert states(empty_database, folder) == {"0001.create-side": True}
+
+
+# Failing
+
+
+def test_a_failing_migration_leaves_the_schema_as_it_was(empty_database: Dsn, pg_dump: Path, write: Write) -> None:
+    runner.apply(empty_database, write("0001.create-a", "CREATE TABLE a (b integer);"))
+    before = dump(empty_database, pg_dump)
+    write("0002.break", "-- depends: 0001.create-a\nCREATE TABLE c ();\nALTER TABLE a ADD COLUMN b integer;")
+    folder = write("0003.create-d", "-- depends: 0002.break\nCREATE TABLE d ();")
+
+    with pytest.raises(MigrationError) as failure:
+        runner.apply(empty_database, folder)
+
+    assert str(failure.value) == ('0002.break, apply: column "b" of relation "a" already exists. It changed nothing.')
+    assert dump(empty_database, pg_dump) == before
+    assert states(empty_database, folder) == {"0001.create-a": True, "0002.break": False, "0003.create-d": False}
+
+
+def test_migrations_before_a_failing_one_stay_applied(empty_database: Dsn, write: Write) -> None:
+    write("0001.create-a", "CREATE TABLE a ();")
+    folder = write("0002.break", "SELEKT;")
+
+    with pytest.raises(MigrationError, match=r'0002.break, apply: syntax error at or near "SELEKT"'):
+        runner.apply(empty_database, folder)
+
+    assert states(empty_database, folder) == {"0001.create-a": True, "0002.break": False}
+
+
+def test_a_migration_that_fails_at_its_commit_changes_nothing(empty_database: Dsn, write: Write) -> None:
+    folder = write(
+        "0001.create-a",
+        "CREATE TABLE a (b integer CONSTRAINT a_pkey PRIMARY KEY,"
+        " c integer CONSTRAINT a_c_fkey REFERENCES a DEFERRABLE INITIALLY DEFERRED);\n"
+        "INSERT INTO a VALUES (1, 2);",
+    )
+
+    with pytest.raises(MigrationError, match="a_c_fkey"):
+        runner.apply(empty_database, folder)
+
+    assert states(empty_database, folder) == {"0001.create-a": False}
+    assert run_sql(empty_database, "SELECT to_regclass('a')") == [(None,)]
+
+
+def test_a_lost_connection_is_told_by_its_cause(empty_database: Dsn, write: Write) -> None:
+    folder = write("0001.end", "CREATE TABLE a ();\nSELECT pg_terminate_backend(pg_backend_pid());")
+
+    with pytest.raises(MigrationError, match="terminating connection due to administrator command"):
+        runner.apply(empty_database, folder)
+
+    assert states(empty_database, folder) == {"0001.end": False}
+    assert run_sql(empty_database, "SELECT to_regclass('a')") == [(None,)]
+
+
+def test_a_failing_migration_without_a_transaction_says_that_something_may_be_left(
+    empty_database: Dsn, write: Write
+) -> None:
+    write("0001.create-a", "CREATE TABLE a AS SELECT 1 AS b FROM generate_series(1, 2);")
+    folder = write("0002.index-a", "-- transactional: false\nCREATE UNIQUE INDEX CONCURRENTLY a_b_key ON a (b);")
+
+    with pytest.raises(MigrationError, match=r'could not create unique index "a_b_key".* such as an invalid index'):
+        runner.apply(empty_database, folder)
+
+
+def test_a_bad_dependency_is_refused_before_anything_runs(empty_database: Dsn, write: Write) -> None:
+    write("0001.create-a", "CREATE TABLE a ();")
+    folder = write("0002.create-b", "-- depends: 0001.create-z\nCREATE TABLE b ();")
+
+    with pytest.raises(MigrationError, match=r"^0002.create-b depends on 0001.create-z, which is not before it\.$"):
+        runner.apply(empty_database, folder)
+
+    assert run_sql(empty_database, "SELECT to_regclass('a')") == [(None,)]
+
+
+def test_a_dependency_in_another_folder_is_refused(empty_database: Dsn, write: Write) -> None:
+    runner.status(empty_database, MIGRATIONS)
+    folder = write("0009.create-b", f"-- depends: {IDS[0]}\nCREATE TABLE b ();")
+
+    with pytest.raises(MigrationError, match="which is not before it"):
+        runner.apply(empty_database, folder)
+
+
+@pytest.mark.parametrize("name", ["post-apply.sql", "0001.create.py", "1.create.sql", "0001.Create_A.sql"])
+def test_a_file_that_is_not_named_like_a_migration_is_refused(empty_database: Dsn, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("CREATE TABLE a ();")
+
+    with pytest.raises(MigrationError, match=f"^{name} is not named like a migration"):
+        runner.apply(empty_database, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"-- \xff\n", b"-- transactional: maybe\nSELECT 1;\n"])
+def test_a_file_that_cannot_be_read_is_refused(empty_database: Dsn, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "0001.create-a.sql").write_bytes(content)
+
+    with pytest.raises(MigrationError, match=r"^0001.create-a cannot be read: .*(maybe|0xff)"):
+        runner.apply(empty_database, tmp_path)
+
+
+def test_a_missing_folder_is_an_error_and_not_an_empty_one(empty_database: Dsn, tmp_path: Path) -> None:
+    with pytest.raises(MigrationError, match="There is no folder"):
+        runner.apply(empty_database, tmp_path / "none")
+
+
+def test_a_folder_named_like_a_pattern_is_read(empty_database: Dsn, tmp_path: Path) -> None:
+    folder = tmp_path / "[a]*"
+    folder.mkdir()
+    (folder / "0001.create-a.sql").write_text("CREATE TABLE a ();")
+
+    assert runner.apply(empty_database, folder) == ["0001.create-a"]
+
+
+# Rolling back
+
+
+def add_rows(dsn: Dsn) -> None:
+    """Add what the tables that are there will take, so that a rollback meets rows."""
+    statements = {
+        "users": "INSERT INTO users (email, password_hash) VALUES ('ann@example.org', 'x') ON CONFLICT DO NOTHING",
+        "tasks": "INSERT INTO tasks (user_id, title, status) SELECT id, 'Water the plants', 'complete' FROM users",
+    }
+    for table, statement in statements.items():
+        if run_sql(dsn, f"SELECT to_regclass('{table}')") != [(None,)]:
+            run_sql(dsn, statement)
+
+
+def test_each_migration_goes_up_down_and_up_with_rows_to_the_same_schema(
+    empty_database: Dsn, pg_dump: Path, tmp_path: Path
+) -> None:
+    schemas = [dump(empty_database, pg_dump)]
+    for id_ in IDS:
+        for file in MIGRATIONS.glob(f"{id_}.*"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+        assert runner.apply(empty_database, tmp_path) == [id_]
+        schemas.append(dump(empty_database, pg_dump))
+        add_rows(empty_database)
+        assert runner.rollback(empty_database, tmp_path) == [id_]
+        assert dump(empty_database, pg_dump) == schemas[-2]
+        assert runner.apply(empty_database, tmp_path) == [id_]
+        assert dump(empty_database, pg_dump) == schemas[-1]
+        add_rows(empty_database)
+
+    for id_, schema in zip(reversed(IDS), reversed(schemas[:-1]), strict=True):
+        assert runner.rollback(empty_database, MIGRATIONS) == [id_]
+        assert dump(empty_database, pg_dump) == schema
+
+
+def test_a_count_beyond_what_is_applied_rolls_everything_back(empty_database: Dsn, pg_dump: Path) -> None:
+    before = dump(empty_database, pg_dump)
+    runner.apply(empty_database, MIGRATIONS)
+    done: list[str] = []
+
+    undone = runner.rollback(
+        empty_database, MIGRATIONS, count=len(IDS) + 5, on_done=lambda id_, _seconds: done.append(id_)
+    )
+
+    assert undone == done == IDS[::-1]
+    assert dump(empty_database, pg_dump) == before
+    assert not any(states(empty_database).values())
+    assert runner.rollback(empty_database, MIGRATIONS) == []
+
+
+def test_a_count_of_nothing_rolls_nothing_back(empty_database: Dsn) -> None:
+    runner.apply(empty_database, MIGRATIONS)
+
+    assert runner.rollback(empty_database, MIGRATIONS, count=0) == []
+    assert runner.rollback(empty_database, MIGRATIONS, count=-1) == []
+
+
+def test_a_failing_rollback_changes_nothing(empty_database: Dsn, pg_dump: Path, write: Write) -> None:
+    folder = write("0001.create-a", "CREATE TABLE a ();", "DROP TABLE a;\nDROP TABLE b;")
+    runner.apply(empty_database, folder)
+    before = dump(empty_database, pg_dump)
+
+    with pytest.raises(MigrationError, match=r'^0001.create-a, rollback: table "b" does not exist. It changed nothing'):
+        runner.rollback(empty_database, folder)
+
+    assert dump(empty_database, pg_dump) == before
+    assert states(empty_database, folder) == {"0001.create-a": True}
+
+
+def test_a_migration_without_a_rollback_stops_it_before_anything_is_undone(empty_database: Dsn, write: Write) -> None:
+    write("0001.create-a", "CREATE TABLE a ();", None)
+    folder = write("0002.create-b", "CREATE TABLE b ();", "DROP TABLE b;")
+    runner.apply(empty_database, folder)
+
+    with pytest.raises(MigrationError, match=r"0001.create-a has no rollback"):
+        runner.rollback(empty_database, folder, count=2)
+
+    assert states(empty_database, folder) == {"0001.create-a": True, "0002.create-b": True}
+
+
+def test_a_database_that_is_ahead_is_not_rolled_back_past_what_is_unknown(empty_database: Dsn, write: Write) -> None:
+    write("0001.create-a", "CREATE TABLE a ();")
+    folder = write("0002.create-b", "CREATE TABLE b ();")
+    runner.apply(empty_database, folder)
+    (folder / "0002.create-b.sql").unlink()
+
+    with pytest.raises(MigrationError, match=r"0002.create-b is applied but has no file here"):
+        runner.rollback(empty_database, folder)
+
+
+# Status
+
+
+def test_the_status_of_an_empty_database_is_all_pending_and_leaves_it_empty(empty_database: Dsn) -> None:
+    assert states(empty_database) == dict.fromkeys(IDS, False)
+    assert run_sql(empty_database, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+
+
+def test_the_status_tells_applied_pending_and_ahead(empty_database: Dsn, write: Write) -> None:
+    write("0001.create-a", "CREATE TABLE a ();")
+    folder = write("0003.create-c", "CREATE TABLE c ();")
+    runner.apply(empty_database, folder)
+    (folder / "0003.create-c.sql").unlink()
+    write("0002.create-b", "CREATE TABLE b ();")
+
+    rows = runner.status(empty_database, folder)
+
+    assert [(row.id, row.applied, row.has_file) for row in rows] == [
+        ("0001.create-a", True, True),
+        ("0002.create-b", False, True),
+        ("0003.create-c", True, False),
+    ]
+    [(now,)] = run_sql(empty_database, "SELECT now()")
+    assert [row.applied_at is not None and abs((now - row.applied_at).total_seconds()) < 60 for row in rows] == [  # type: ignore[operator]  # now() is a time
+        True,
+        False,
+        True,
+    ]
+
+
+def test_a_role_that_may_only_read_can_ask_for_the_status(empty_database: Dsn) -> None:
+    reader = replace(empty_database, user=f"reader_{empty_database.database}", password="only-to-read")
+    run_sql(empty_database, f"CREATE ROLE {reader.user} LOGIN PASSWORD '{reader.password}' IN ROLE pg_read_all_data")
+    try:
+        assert states(reader) == dict.fromkeys(IDS, False)
+        runner.apply(empty_database, MIGRATIONS)
+        assert states(reader) == dict.fromkeys(IDS, True)
+    finally:
+        run_sql(empty_database, f"DROP ROLE {reader.user}")
+
+
+def test_a_role_that_may_only_read_is_told_that_it_cannot_migrate(empty_database: Dsn) -> None:
+    reader = replace(empty_database, user=f"reader_{empty_database.database}", password="only-to-read")
+    run_sql(empty_database, f"CREATE ROLE {reader.user} LOGIN PASSWORD '{reader.password}'")
+    try:
+        with pytest.raises(MigrationError, match="its user may not create tables in the schema"):
+            runner.apply(reader, MIGRATIONS)
+    finally:
+        run_sql(empty_database, f"DROP ROLE {reader.user}")
+
+
+def test_the_status_waits_for_no_lock(empty_database: Dsn) -> None:
+    with psycopg.connect(empty_database.libpq_url) as conn:
+        conn.execute("SELECT pg_advisory_lock(1952543595, 1835624306)")
+
+        assert states(empty_database) == dict.fromkeys(IDS, False)
+
+
+# Locks
+
+
+def test_a_lock_that_is_held_too_long_is_an_error_that_names_its_holder(empty_database: Dsn) -> None:
+    holder = replace(empty_database, parameters=(("application_name", "another deploy"),))
+    with psycopg.connect(holder.libpq_url) as conn:
+        conn.execute("SELECT pg_advisory_lock(1952543595, 1835624306)")
+
+        with pytest.raises(MigrationError) as failure:
+            runner.apply(empty_database, MIGRATIONS, lock_timeout=0.2)
+
+        pid = conn.info.backend_pid
+    assert str(failure.value) == f"Another run holds the lock on {empty_database}: process {pid} (another deploy)."
+    assert runner.apply(empty_database, MIGRATIONS) == IDS
+
+
+def test_a_lock_that_is_let_go_in_time_is_taken(empty_database: Dsn) -> None:
+    with psycopg.connect(empty_database.libpq_url) as conn:
+        conn.execute("SELECT pg_advisory_lock(1952543595, 1835624306)")
+        threading.Timer(0.3, conn.close).start()
+
+        assert runner.apply(empty_database, MIGRATIONS, lock_timeout=10) == IDS
+
+
+def test_the_row_that_a_killed_run_left_in_yoyos_lock_is_cleared(empty_database: Dsn) -> None:
+    run_sql(
+        empty_database,
+        "CREATE TABLE yoyo_lock (locked integer DEFAULT 1 PRIMARY KEY, ctime timestamp, pid integer NOT NULL)",
+        "INSERT INTO yoyo_lock VALUES (1, now(), 12345)",
+    )
+
+    assert runner.apply(empty_database, MIGRATIONS) == IDS
+    assert run_sql(empty_database, "SELECT count(*) FROM yoyo_lock") == [(0,)]
+
+
+def test_after_a_run_was_killed_the_next_one_does_its_work(empty_database: Dsn, write: Write) -> None:
+    folder = write("0001.create-a", "CREATE TABLE a ();\nSELECT pg_advisory_xact_lock(1);")
+    with psycopg.connect(empty_database.libpq_url, autocommit=True) as gate:
+        gate.execute("SELECT pg_advisory_lock(1)")
+        killed = start_runner(empty_database, folder)
+        waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        while not run_sql(empty_database, waiting):
+            time.sleep(0.05)
+        killed.kill()
+        killed.communicate()
+
+    assert runner.apply(empty_database, folder) == ["0001.create-a"]
+
+
+# Connecting
+
+
+def test_an_unreachable_database_is_one_line(empty_database: Dsn) -> None:
+    nobody = replace(empty_database, host="127.0.0.1", port=1)
+
+    for run in (runner.status, runner.apply, runner.rollback):
+        with pytest.raises(MigrationError, match=r"^Cannot connect to 127.0.0.1:1/") as failure:
+            run(nobody, MIGRATIONS)
+        assert "\n" not in str(failure.value)
+
+
+def test_a_refused_password_is_not_in_the_message(empty_database: Dsn) -> None:
+    stranger = replace(empty_database, user="stranger", password="correct-horse")
+
+    with pytest.raises(MigrationError) as failure:
+        runner.apply(stranger, MIGRATIONS)
+
+    assert "correct-horse" not in f"{failure.value} {failure.value!r} {failure.value.__cause__}"
+    assert "\n" not in str(failure.value)
