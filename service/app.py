@@ -13,6 +13,7 @@ from service.health.handlers import MIGRATIONS
 from service.health.handlers import routes as health_routes
 from service.http.keys import DATABASE, DRAINING, READ_TIMEOUT
 from service.http.middlewares import edge
+from service.http.pages import routes as page_routes
 from service.resources import resource_folder
 from service.settings import Settings
 from service.tasks.handlers import routes as task_routes
@@ -29,7 +30,7 @@ def create_app(settings: Settings, database: Database) -> web.Application:
     app[PASSWORDS] = Passwords(settings.password_pepper, settings.bcrypt_cost)
     app[READ_TIMEOUT] = settings.read_timeout
     app[TOKENS] = Tokens(settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience, ttl=settings.access_token_ttl)
-    for routes in (account_routes, health_routes, task_routes):
+    for routes in (account_routes, health_routes, page_routes, task_routes):
         app.add_routes(routes)
     app.on_cleanup.append(_close_passwords)
     return app
