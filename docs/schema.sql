@@ -2,6 +2,7 @@
 
 CREATE FUNCTION public.tasks_before_insert() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO '$user', 'public'
     AS $$
 BEGIN
     IF (SELECT is_done FROM task_statuses WHERE status = NEW.status) THEN
@@ -17,6 +18,7 @@ COMMENT ON FUNCTION public.tasks_before_insert() IS 'Makes completed_at follow t
 
 CREATE FUNCTION public.tasks_before_update() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO '$user', 'public'
     AS $$
 BEGIN
     NEW.user_id := OLD.user_id;
@@ -85,8 +87,8 @@ CREATE TABLE public.tasks (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT tasks_description_length_check CHECK ((char_length((description)::text) <= 2000)),
-    CONSTRAINT tasks_title_blank_check CHECK (((title)::text ~ '\S'::text)),
-    CONSTRAINT tasks_title_length_check CHECK ((char_length((title)::text) <= 200)),
+    CONSTRAINT tasks_title_blank_check CHECK (((title)::text ~ '[^[:space:]\u001c-\u001f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'::text)),
+    CONSTRAINT tasks_title_length_check CHECK (((char_length((title)::text) >= 1) AND (char_length((title)::text) <= 200))),
     CONSTRAINT tasks_version_positive_check CHECK ((version > 0))
 );
 

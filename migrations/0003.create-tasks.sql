@@ -19,8 +19,10 @@ CREATE TABLE tasks (
     CONSTRAINT tasks_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
     -- No index supports this one: a status in use is never deleted or renamed.
     CONSTRAINT tasks_status_fkey FOREIGN KEY (status) REFERENCES task_statuses (status),
-    CONSTRAINT tasks_title_length_check CHECK (char_length(title) <= 200),
-    CONSTRAINT tasks_title_blank_check CHECK (title ~ '\S'),
+    CONSTRAINT tasks_title_length_check CHECK (char_length(title) BETWEEN 1 AND 200),
+    -- White space as Unicode has it, the no-break space and its kin included, whatever the locale of the database.
+    CONSTRAINT tasks_title_blank_check
+    CHECK (title ~ '[^[:space:]\u001c-\u001f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'),
     CONSTRAINT tasks_description_length_check CHECK (char_length(description) <= 2000),
     CONSTRAINT tasks_version_positive_check CHECK (version > 0)
 );
@@ -37,6 +39,8 @@ CREATE INDEX tasks_user_id_status_created_at_id_idx ON tasks (user_id, status, c
 
 CREATE FUNCTION tasks_before_insert() RETURNS trigger
 LANGUAGE plpgsql
+-- So that task_statuses is found where the session has another search_path, as pg_restore has.
+SET search_path FROM CURRENT
 AS $$
 BEGIN
     IF (SELECT is_done FROM task_statuses WHERE status = NEW.status) THEN
@@ -52,6 +56,8 @@ COMMENT ON FUNCTION tasks_before_insert() IS 'Makes completed_at follow the stat
 
 CREATE FUNCTION tasks_before_update() RETURNS trigger
 LANGUAGE plpgsql
+-- So that task_statuses is found where the session has another search_path, as pg_restore has.
+SET search_path FROM CURRENT
 AS $$
 BEGIN
     NEW.user_id := OLD.user_id;

@@ -1,6 +1,5 @@
 """The command line. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -84,8 +83,8 @@ def serve(host: str | None, port: int | None) -> None:
         settings = replace(settings, host=host or settings.host, port=settings.port if port is None else port)
         with (
             bind(settings) as listener,
+            _database(settings) as dsn,  # before the logs: a process that has threads should not fork
             writing(settings.log_level, settings.log_format),
-            _database(settings) as dsn,
         ):
             if not settings.is_production:
                 _apply(dsn)
@@ -132,7 +131,7 @@ def rollback(count: int) -> None:
 @migrate.command(name="snapshot")
 def write_snapshot() -> None:
     """Write docs/schema.sql: the schema that the migrations make on an empty database."""
-    with _refusing(), tempfile.TemporaryDirectory() as folder, embedded.running(Path(folder) / "postgres") as server:
+    with _refusing(), embedded.temporary() as server:
         runner.apply(server.dsn, resource_folder("migrations"))
         target = Path("docs/schema.sql")
         target.write_text(snapshot.dump(server.dsn, server.binaries / "pg_dump"), encoding="utf-8")

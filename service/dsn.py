@@ -24,7 +24,6 @@ _SHARED = frozenset(
         "sslcrl",
         "sslkey",
         "sslmode",
-        "sslpassword",
         "sslrootcert",
         "target_session_attrs",
     }

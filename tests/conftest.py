@@ -1,7 +1,6 @@
 """What every test can ask for: a real PostgreSQL, a database of its own, the service on it, and people who use it."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -35,10 +34,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
     if request.param == "postgresql-15" and not POSTGRESQL_15.is_dir():
         pytest.skip(f"PostgreSQL 15 is not here: {POSTGRESQL_15} (Debian 12: apt-get install postgresql-15)")
     binaries = POSTGRESQL_15 if request.param == "postgresql-15" else None
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        embedded.running(Path(folder) / "postgres", binaries=binaries, options=_FAST) as server,
-    ):
+    with embedded.temporary(binaries=binaries, options=_FAST) as server:
         yield server
 
 
@@ -167,7 +163,9 @@ class Api:
         async with self.session.request(method, self.url + path, headers=headers, **json, **options) as response:
             text = await response.text()
             is_json = "json" in response.headers.get("Content-Type", "") and text
-            return Answer(response.status, response.headers, text, await response.json(content_type=None) if is_json else None)
+            return Answer(
+                response.status, response.headers, text, await response.json(content_type=None) if is_json else None
+            )
 
     async def get(self, path: str, **options: Any) -> Answer:
         """Send a GET."""

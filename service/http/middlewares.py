@@ -5,7 +5,7 @@ from time import perf_counter
 from uuid import uuid4
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import istr
 
 from service.http.identity import CALLER, Handler
@@ -30,7 +30,8 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # noqa: BLE001 -- what cannot be explained is logged there, and is a 500
         response = problem_response(problem_of(error), instance=request.path, request_id=request_id)
     mark(response, request_id)
-    if request.app[DRAINING].is_set():
+    if request.app[DRAINING].is_set() or not request.content.is_eof():
+        # No more requests here; after a body that was refused half-way, none could be told from its rest.
         response.force_close()
     caller = request.get(CALLER)
     log.info(
@@ -53,3 +54,4 @@ def mark(response: web.StreamResponse, request_id: str) -> None:
     """Set the header fields that every answer has."""
     response.headers[_REQUEST_ID] = request_id
     response.headers[_CONTENT_TYPE_OPTIONS] = "nosniff"
+    response.headers[hdrs.SERVER] = "task-service"  # and not which versions it is made of

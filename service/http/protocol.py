@@ -28,7 +28,8 @@ class Protocol(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("The answer has begun; the fault can no longer be told.")
         if status == web.HTTPBadRequest.status_code:
-            log.info("bad request", detail=message)
+            # Without aiohttp's message, which quotes the bytes: they may hold a token.
+            log.info("bad request", remote=request.remote)
             problem = Problem("bad_request")
         else:
             problem = problem_of(exc or RuntimeError(message or "the request handler failed"))

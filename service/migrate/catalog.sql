@@ -1,6 +1,10 @@
 -- The statements of the migration runner, in alphabetical order. Two of them share the key of the lock:
 -- 1952543595 and 1835624306 are "task" and "migr" in ASCII.
 
+-- name: forbid_idle_timeout()!
+-- Keep the session, and so the lock, however long another session takes to run a migration.
+SET idle_session_timeout = 0;
+
 -- name: get_lock_holder()^
 -- Who runs migrations in this database just now. No row means nobody, or nobody any more.
 SELECT l.pid, nullif(a.application_name, '') AS application_name

@@ -51,6 +51,7 @@ def locked(dsn: Dsn, timeout: float) -> Iterator[psycopg.Connection]:
     deadline = time.monotonic() + timeout
     with explained(f"Cannot migrate {dsn}"), connect(dsn) as conn:
         conn.autocommit = True
+        catalog.forbid_idle_timeout(conn)
         while not catalog.try_lock(conn):
             if time.monotonic() >= deadline:
                 pid, name = catalog.get_lock_holder(conn) or ("unknown", None)

@@ -1,6 +1,5 @@
 """The schema as a DBA reads it: pg_dump's output without what differs from one run or machine to the next."""
 
-import os
 import re
 import subprocess
 from dataclasses import replace
@@ -48,7 +47,7 @@ def dump(dsn: Dsn, pg_dump: Path) -> str:
         f"--dbname={replace(direct, password=None).libpq_url}",
     ]
     # Anyone on the machine can read the arguments of a process; its environment is its owner's.
-    environment = os.environ | ({"PGPASSWORD": direct.password} if direct.password else {})
+    environment = {"PGPASSWORD": direct.password or ""}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)  # noqa: S603 - no shell, and the program is the caller's
     except OSError as error:

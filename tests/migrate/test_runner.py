@@ -182,10 +182,22 @@ def test_a_migration_that_fails_at_its_commit_changes_nothing(empty_database: Ds
     assert run_sql(empty_database, "SELECT to_regclass('a')") == [(None,)]
 
 
+def test_a_migration_that_cannot_be_noted_is_not_kept(empty_database: Dsn, write: Write) -> None:
+    runner.apply(empty_database, write("0001.create-a", "CREATE TABLE a ();"))
+    run_sql(empty_database, "ALTER TABLE _yoyo_migration ADD CHECK (migration_id = '0001.create-a')")
+    folder = write("0002.create-b", "CREATE TABLE b ();")
+
+    with pytest.raises(MigrationError, match="violates check constraint"):
+        runner.apply(empty_database, folder)
+
+    assert run_sql(empty_database, "SELECT to_regclass('b')") == [(None,)]
+    assert log(empty_database) == [("apply", "0001.create-a")]
+
+
 def test_a_lost_connection_is_told_by_its_cause(empty_database: Dsn, write: Write) -> None:
     folder = write("0001.end", "CREATE TABLE a ();\nSELECT pg_terminate_backend(pg_backend_pid());")
 
-    with pytest.raises(MigrationError, match="terminating connection due to administrator command"):
+    with pytest.raises(MigrationError, match=r"terminating connection due to administrator command.* `status` tells"):
         runner.apply(empty_database, folder)
 
     assert states(empty_database, folder) == {"0001.end": False}
@@ -421,6 +433,24 @@ def test_a_lock_that_is_let_go_in_time_is_taken(empty_database: Dsn) -> None:
         assert runner.apply(empty_database, MIGRATIONS, lock_timeout=10) == IDS
 
 
+def test_a_server_that_ends_idle_sessions_does_not_end_the_lock(empty_database: Dsn, write: Write) -> None:
+    for setting in ("idle_session_timeout", "idle_in_transaction_session_timeout"):
+        run_sql(empty_database, f"ALTER DATABASE {empty_database.database} SET {setting} = '100ms'")
+    holders = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    held: list[list[tuple[object, ...]]] = []
+
+    runner.apply(
+        empty_database,
+        write("0001.wait", "SELECT pg_sleep(0.4);"),
+        on_done=lambda _id, _seconds: held.append(run_sql(empty_database, holders)),
+    )
+
+    assert held == [[(1,)]]
+
+
 def test_the_row_that_a_killed_run_left_in_yoyos_lock_is_cleared(empty_database: Dsn) -> None:
     run_sql(
         empty_database,
@@ -437,7 +467,7 @@ def test_after_a_run_was_killed_the_next_one_does_its_work(empty_database: Dsn, 
     with psycopg.connect(empty_database.libpq_url, autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(1)")
         killed = start_runner(empty_database, folder)
-        waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         while not run_sql(empty_database, waiting):
             time.sleep(0.05)
         killed.kill()

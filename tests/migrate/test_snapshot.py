@@ -46,7 +46,7 @@ def test_a_dump_holds_the_schema_and_nothing_of_the_run(empty_database: Dsn, pg_
 
 
 def test_a_dump_keeps_the_lines_of_a_function_that_look_like_settings(empty_database: Dsn, pg_dump: Path) -> None:
-    body = "BEGIN\nUPDATE a\nSET b = 1;\nSET LOCAL lock_timeout = 1;\n--\n-- Name it\n--\nEND"
+    body = "BEGIN\nUPDATE a\nSET b = 1;\nSET LOCAL lock_timeout = 1;\n--\n-- Name: it\n--\nEND"
     with psycopg.connect(empty_database.libpq_url) as conn:
         conn.execute(f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $${body}$$".encode())
 
