@@ -125,25 +125,37 @@ class Database:
         async with self.connection() as connection:
             return await connection.fetchval(query, *args)
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection."""
-        connection = await self._acquire()
-        try:
-            yield connection
-            connection.mark_used()
-        except asyncpg.ReadOnlySQLTransactionError:
-            # After a failover these connections lead to what is now a replica.
-            await self._pool.expire_connections()
-            raise
-        finally:
-            await self._pool.release(connection)
+    def connection(self) -> "_Loan":
+        """Lend a connection, for the length of an `async with` block."""
+        return _Loan(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection with a transaction around what is done with it."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+    async def acquire(self) -> Connection:
+        """Take a connection that is neither too old nor dead, in POOL_TIMEOUT; it has to be given back."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                while True:
+                    connection = await self._pool.acquire()
+                    if await self._is_good(connection):
+                        return connection
+        except TimeoutError:
+            if self._pool.get_size() - self._pool.get_idle_size() < self._pool.get_max_size():
+                raise  # Not for want of a connection: the database does not answer.
+            raise Overloaded from None
+
+    async def release(self, connection: Connection, error: BaseException | None) -> None:
+        """Give a connection back, with the error that its use ended in, if it did."""
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            # After a failover these connections lead to what is now a replica.
+            await self._pool.expire_connections()
+        elif error is None:
+            connection.mark_used()
+        await self._pool.release(connection)
 
     def status(self) -> PoolStatus:
         """Count the connections."""
@@ -155,19 +167,6 @@ class Database:
             overflow=max(0, total - self._size),
             total=total,
         )
-
-    async def _acquire(self) -> Connection:
-        """Take a connection that is neither too old nor dead, in POOL_TIMEOUT."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                while True:
-                    connection = await self._pool.acquire()
-                    if await self._is_good(connection):
-                        return connection
-        except TimeoutError:
-            if self._pool.get_size() - self._pool.get_idle_size() < self._pool.get_max_size():
-                raise  # Not for want of a connection: the database does not answer.
-            raise Overloaded from None
 
     async def _is_good(self, connection: Connection) -> bool:
         """Tell whether a connection can be used; one that cannot has left the pool."""
@@ -184,6 +183,23 @@ class Database:
                     return False
                 raise
         return True
+
+
+class _Loan:
+    """One connection for the length of a block: a class, since a generator would cost a tenth of a small query."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection = None
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._database.acquire()
+        return self._connection
+
+    async def __aexit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        await self._database.release(self._connection, error)
 
 
 async def _log_statements(connection: asyncpg.Connection) -> None:
