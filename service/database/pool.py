@@ -207,6 +207,6 @@ async def _log_statements(connection: asyncpg.Connection) -> None:
 
     def log_statement(record: asyncpg.connection.LoggedQuery) -> None:
         tag = _TAG.match(record.query)
-        log.debug("statement", name=tag[1] if tag else "session", ms=round(record.elapsed * 1000, 2))
+        log.info("statement", name=tag[1] if tag else "session", ms=round(record.elapsed * 1000, 2))
 
     connection.add_query_logger(log_statement)
