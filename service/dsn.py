@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 _SCHEMES = frozenset(
     {"postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2", "postgres+asyncpg"}
 )
-_SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
+# The weakest first.
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 # SQLAlchemy's asyncpg dialect spells sslmode as `ssl`, and some tools write a flag there.
 _SSL_FLAGS = {"true": "require", "1": "require", "on": "require", "false": "disable", "0": "disable", "off": "disable"}
 # Both drivers read these.
@@ -135,12 +136,13 @@ class Dsn:
             credentials += ":" + quote(self.password, safe="")
         host = self.host or ""
         if host.startswith("/"):
-            parameters["host"], host = host, ""
-        elif ":" in host:
-            host = f"[{host}]"
-        authority = f"{credentials}@{host}" if credentials else host
-        if self.port:
-            authority += f":{self.port}"
+            # The folder of a Unix socket is no host of a URL, and neither driver reads a port without a host there.
+            parameters = parameters | {"host": host} | ({"port": str(self.port)} if self.port else {})
+            address = ""
+        else:
+            address = f"[{host}]" if ":" in host else host
+            address += f":{self.port}" if self.port else ""
+        authority = f"{credentials}@{address}" if credentials else address
         query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
         return f"{scheme}://{authority}/{quote(self.database, safe='')}{query}"
 
@@ -148,14 +150,18 @@ class Dsn:
 def _read_parameters(query: str) -> dict[str, str]:
     """Read the parameters, refusing unknown ones: a misspelt sslmode must not pass for one."""
     given = dict(parse_qsl(query, keep_blank_values=True))
+    modes = [given["sslmode"]] if "sslmode" in given else []
     if "ssl" in given:
         asked = given.pop("ssl").lower()
-        given.setdefault("sslmode", _SSL_FLAGS.get(asked, asked))
-    if given.get("sslmode", "prefer") not in _SSL_MODES:
-        raise ValueError(f"Unknown sslmode: it must be one of {', '.join(sorted(_SSL_MODES))}.")
-    unknown = sorted(given.keys() - _SHARED - _LIBPQ_ONLY - {"host"})
-    if unknown:
-        raise ValueError(f"Unknown parameter: {', '.join(unknown)}.")
+        modes.append(_SSL_FLAGS.get(asked, asked))
+    if any(mode not in _SSL_MODES for mode in modes):
+        raise ValueError(f"Unknown sslmode: it must be one of {', '.join(_SSL_MODES)}.")
+    if modes:
+        given["sslmode"] = max(modes, key=_SSL_MODES.index)  # Where two are given, the stricter holds.
+    if unknown := sorted(given.keys() - _SHARED - _LIBPQ_ONLY - {"host"}):
+        # What is no plain name may be the end of a password that was not percent-encoded, and is not repeated.
+        named = ", ".join(name for name in unknown if name.isidentifier())
+        raise ValueError(f"Unknown parameter: {named or 'percent-encode / ? # and @ in the password'}.")
     return given
 
 

@@ -4,6 +4,7 @@
 `writing` is entered, structlog's defaults hold.
 """
 
+import json
 import logging
 import sys
 from collections import deque
@@ -20,6 +21,7 @@ _WRITE_SECONDS = 0.1
 # A reader of the logs that stalls must not fill the memory: past this, events are dropped and counted.
 _MAX_WAITING = 100_000
 _CLOSE_SECONDS = 5.0
+_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
 
 
 class _Writer:
@@ -60,13 +62,21 @@ class _Writer:
     def _write(self) -> None:
         lines = []
         while self._events:
-            lines.append(f"{self._render(None, '', self._events.popleft())!s}\n")
+            lines.append(self._line(self._events.popleft()))
         if self._dropped:
-            lines.append(f"{self._dropped} log events were dropped: the reader of the logs is too slow.\n")
+            lines.append(self._line({"event": "log events dropped", "level": "warning", "count": self._dropped}))
             self._dropped = 0
         if lines:
             self._stream.write("".join(lines))
             self._stream.flush()
+
+    def _line(self, event: EventDict) -> str:
+        try:
+            line = str(self._render(None, "", event))
+        except Exception as error:  # noqa: BLE001 -- one event that cannot be rendered must not end all logging
+            line = str(self._render(None, "", {"event": "log event lost", "level": "error", "reason": repr(error)}))
+        # Bytes of a request that are no UTF-8 stand in strings as lone surrogates, which no stream takes.
+        return line.encode(errors="backslashreplace").decode() + "\n"
 
 
 class _Forwarder(logging.Handler):
@@ -76,11 +86,16 @@ class _Forwarder(logging.Handler):
         event: dict[str, Any] = {"logger": record.name}
         if record.exc_info:
             event["exc_info"] = record.exc_info
-        structlog.get_logger().log(record.levelno, record.getMessage(), **event)
+        # A level between the usual ones counts as the lower of the two.
+        level = max((number for number in _LEVELS if number <= record.levelno), default=logging.DEBUG)
+        structlog.get_logger().log(level, record.getMessage(), **event)
 
 
 def _render_json(_logger: object, _method: str, event: EventDict) -> str:
-    return orjson.dumps(event, default=str).decode()
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:  # a lone surrogate, or a number of more than 64 bits
+        return json.dumps(event, default=str)
 
 
 @contextmanager

@@ -106,8 +106,11 @@ class Settings:
         except EnvValidationError as error:
             # By variable name, since it comes from an Env and not from a single parser.
             raise SettingsError(cast(dict[str, list[str]], error.error_messages)) from None
-        for name in ("jwt_secret", "password_pepper"):
-            values[name] = values[name] or _kept_secret(data_dir / name)
+        try:
+            for name in ("jwt_secret", "password_pepper"):
+                values[name] = values[name] or _kept_secret(data_dir / name)
+        except OSError as error:
+            raise SettingsError({"DATA_DIR": [f"Cannot keep secrets in {data_dir}: {error.strerror}."]}) from None
         return cls(**values)
 
 

@@ -48,6 +48,7 @@ _UNAVAILABLE = (
     asyncpg.PostgresConnectionError,  # class 08
     asyncpg.InvalidAuthorizationSpecificationError,  # class 28: a rotated password
     asyncpg.InvalidTransactionStateError,  # class 25, read-only after a failover included
+    asyncpg.InvalidCatalogNameError,  # class 3D: no such database, as while one is restored
     asyncpg.TransactionRollbackError,  # class 40: deadlocks
     asyncpg.InsufficientResourcesError,  # class 53: too many connections
     asyncpg.ObjectNotInPrerequisiteStateError,  # class 55: a lock that was not to be had

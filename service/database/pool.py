@@ -36,9 +36,10 @@ class _Connection(asyncpg.Connection):
         """Reset nothing: the stock query costs a third of a small request."""
         return ""
 
-    def mark_used(self) -> None:
-        """Remember that the connection answered just now."""
+    async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 -- asyncpg's signature
+        """Remember when the connection went back to the pool, which calls this."""
         self.used_at = monotonic()
+        await super().reset(timeout=timeout)
 
 
 # What the pool lends is a proxy of a `_Connection`, which asyncpg's types cannot say.
@@ -153,8 +154,6 @@ class Database:
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             # After a failover these connections lead to what is now a replica.
             await self._pool.expire_connections()
-        elif error is None:
-            connection.mark_used()
         await self._pool.release(connection)
 
     def status(self) -> PoolStatus:

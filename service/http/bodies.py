@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from service.http.fields import Message, Schema
 from service.http.keys import READ_TIMEOUT
-from service.http.problems import Problem
+from service.http.problems import Problem, invalid
 
 JSON = ("application/json",)
 MERGE_PATCH = ("application/merge-patch+json", "application/json")  # RFC 7396
@@ -25,7 +25,13 @@ async def read_body(request: web.Request, schema: Schema, media_types: tuple[str
             `validation_error` with every fault at once.
     """
     _check_media_type(request, media_types)
-    return _load(schema, _parse(await _read(request)), "pointer")
+    value = _parse(await _read(request))
+    if not isinstance(value, dict):
+        raise invalid("", "Must be a JSON object.", "type")
+    try:
+        return schema.load(value)  # type: ignore[no-any-return]  # marshmallow's own
+    except ValidationError as error:
+        raise Problem("validation_error", faults=_faults(error, "pointer")) from None
 
 
 def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
@@ -35,10 +41,16 @@ def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
         Problem: `validation_error` naming every parameter that is unknown, repeated or wrong.
     """
     query = request.query
-    if repeated := sorted({name for name in query if len(query.getall(name)) > 1}):
-        faults = [{"parameter": name, "detail": "Must be given once.", "code": "repeated"} for name in repeated]
+    repeated = sorted({name for name in query if len(query.getall(name)) > 1})
+    faults = [{"parameter": name, "detail": "Must be given once.", "code": "repeated"} for name in repeated]
+    asked: dict[str, Any] = {}
+    try:
+        asked = schema.load({name: value for name, value in query.items() if name not in repeated})
+    except ValidationError as error:
+        faults += _faults(error, "parameter")
+    if faults:
         raise Problem("validation_error", faults=faults)
-    return _load(schema, dict(query), "parameter")
+    return asked
 
 
 def _check_media_type(request: web.Request, media_types: tuple[str, ...]) -> None:
@@ -97,25 +109,19 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _load(schema: Schema, value: object, location: Literal["pointer", "parameter"]) -> dict[str, Any]:
-    try:
-        return schema.load(value)  # type: ignore[arg-type,no-any-return]  # what is no object is refused by marshmallow
-    except ValidationError as error:
-        raise Problem("validation_error", faults=_faults(error, location)) from None
-
-
 def _faults(error: ValidationError, location: Literal["pointer", "parameter"]) -> list[dict[str, str]]:
     """Flatten marshmallow's messages, which are `{member: [message, …]}` for the flat schemas here."""
     faults = []
     members: dict[str, list[str]] = error.normalized_messages()  # type: ignore[no-untyped-call]  # marshmallow's own
     for name, messages in members.items():
-        if location == "parameter":
-            place = name
-        elif name == "_schema":
-            place = ""
-        else:
-            place = "/" + name.replace("~", "~0").replace("/", "~1")  # RFC 6901, section 3
+        place = name if location == "parameter" else _pointer(name)
         for message in messages:
             code = message.code if isinstance(message, Message) else "invalid"
             faults.append({location: place, "detail": str(message), "code": code})
     return faults
+
+
+def _pointer(member: str) -> str:
+    """Return the JSON pointer of a member (RFC 6901, section 3), with what UTF-8 cannot hold spelled out."""
+    storable = member.encode(errors="backslashreplace").decode()
+    return "/" + storable.replace("~", "~0").replace("/", "~1")

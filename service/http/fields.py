@@ -38,7 +38,6 @@ class Schema(marshmallow.Schema):
 
     error_messages = {
         "unknown": Message("Is not a member that may be sent here.", "unknown"),
-        "type": Message("Must be a JSON object.", "type"),
     }
 
     class Meta:

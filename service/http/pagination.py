@@ -5,7 +5,6 @@ digest refuses a cursor that is taken to another user, filter or order, and one 
 """
 
 import base64
-import binascii
 import hashlib
 import struct
 from dataclasses import dataclass
@@ -43,9 +42,12 @@ def read_cursor(cursor: str, scope: str) -> Position:
         ValueError: it is no cursor, or that of another list.
     """
     try:
-        raw = base64.b64decode(cursor, altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
+        raw = base64.urlsafe_b64decode(cursor)
+    except ValueError:
         raise ValueError("not a cursor") from None
+    # base64 reads more spellings than it writes; a cursor has one.
+    if base64.urlsafe_b64encode(raw).decode() != cursor:
+        raise ValueError("not a cursor as it was written")
     packed, digest = raw[: _POSITION.size], raw[_POSITION.size :]
     if len(packed) != _POSITION.size or digest != _digest(packed, scope):
         raise ValueError("not a cursor of this list")

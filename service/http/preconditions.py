@@ -6,10 +6,12 @@ from aiohttp import hdrs, web
 
 from service.http.problems import Problem
 
-# An opaque tag may hold any visible character but the quote, obs-text included.
-_TAG = r'(W/)?"([\x21\x23-\x7e\x80-\U0010ffff]*)"'
-_LIST = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t]*(?:{_TAG})?)*[ \t]*")
-_ONE = re.compile(_TAG)
+# An opaque tag may hold any visible character but the quote, obs-text included; elements of a list may be empty. The
+# possessive quantifiers keep hostile text from being tried in every way that it could be split.
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*+"'
+_ELEMENT = rf"[ \t]*+(?:{_TAG}[ \t]*+)?+"
+_LIST = re.compile(rf"{_ELEMENT}(?:,{_ELEMENT})*+")
+_PARTS = re.compile(r'(W/)?"([^"]*+)"')
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
 _MAX_VERSION = 2**63 - 1
 
@@ -50,6 +52,7 @@ def _read(request: web.Request, name: str) -> list[tuple[str, str]] | None:
     value = ",".join(lines).strip(" \t")
     if not lines or value == "*":
         return None
-    if not _LIST.fullmatch(value):
+    tags: list[tuple[str, str]] = _PARTS.findall(value)
+    if not tags or not _LIST.fullmatch(value):
         raise Problem("invalid_precondition", f"{name} is neither * nor a list of entity tags.")
-    return _ONE.findall(value)
+    return tags

@@ -1,8 +1,33 @@
 """What tasks look like on the wire."""
 
-from marshmallow import fields
+import re
 
-from service.http.fields import Flag, IsSet, QueryFlag, QueryInteger, Schema, Text, Timestamp, length, not_blank
+from marshmallow import ValidationError, fields
+
+from service.http.fields import (
+    Flag,
+    IsSet,
+    Message,
+    QueryFlag,
+    QueryInteger,
+    Schema,
+    Text,
+    Timestamp,
+    length,
+    not_blank,
+)
+
+_STATUS_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+class StatusName(Text):
+    """The name of a status. What cannot be one is told here; which names there are, the database knows."""
+
+    def clean(self, value: str) -> str:
+        """Refuse what task_statuses_status_format_check does not let be a name."""
+        if not _STATUS_NAME.fullmatch(value):
+            raise ValidationError(Message("There is no such status.", "unknown_status"))
+        return value
 
 
 class TaskCreate(Schema):
@@ -10,7 +35,7 @@ class TaskCreate(Schema):
 
     title = Text(required=True, validate=[length(1, 200), not_blank])
     description = Text(load_default=None, allow_none=True, validate=length(0, 2000))
-    status = Text()
+    status = StatusName()
     completed = Flag()
 
 
@@ -19,14 +44,14 @@ class TaskUpdate(Schema):
 
     title = Text(validate=[length(1, 200), not_blank])
     description = Text(allow_none=True, validate=length(0, 2000))
-    status = Text()
+    status = StatusName()
     completed = Flag()
 
 
 class TaskListQuery(Schema):
     """What a list of tasks can be asked for."""
 
-    status = Text()
+    status = StatusName()
     completed = QueryFlag()
     limit = QueryInteger(1, 200, load_default=50)
     cursor = Text()
