@@ -23,7 +23,8 @@ log = structlog.get_logger()
 
 _BACKLOG = 1024
 _KEEPALIVE_SECONDS = 75.0  # longer than what proxies in front keep a connection for, so that they close it and not we
-_LINGERING_SECONDS = 5.0
+# How long the rest of a refused body is read and thrown away, so that the client gets to read the answer.
+_LINGERING_SECONDS = 1.0
 # After SIGTERM, answers carry `Connection: close`; a client in steady use learns so before its connection is closed.
 _DRAIN_GRACE_SECONDS = 1.0
 _DRAIN_POLL_SECONDS = 0.02
@@ -79,6 +80,7 @@ async def serving(settings: Settings, dsn: Dsn, listener: socket.socket) -> Asyn
             connections,
             access_log=None,
             auto_decompress=False,
+            head_timeout=settings.read_timeout,
             keepalive_timeout=_KEEPALIVE_SECONDS,
             lingering_time=_LINGERING_SECONDS,
         )

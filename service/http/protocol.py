@@ -1,7 +1,7 @@
-"""The HTTP protocol with problems for what never reaches a middleware: unreadable requests and unmet expectations."""
+"""The HTTP protocol, with problems for what never reaches a middleware: unreadable, slow or over-demanding requests."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from aiohttp import web
@@ -13,9 +13,35 @@ log = structlog.get_logger()
 
 
 class Protocol(web.RequestHandler):
-    """One connection. aiohttp's own answers to faults are text/plain; here they are problems like any other."""
+    """One connection. aiohttp's own answers to faults are text/plain; here they are problems like any other.
 
-    __slots__ = ()
+    Args:
+        server: aiohttp's, which counts the connections.
+        head_timeout: seconds in which the head of a request must arrive, from its first byte on.
+        options: those of `aiohttp.web.RequestHandler`.
+    """
+
+    __slots__ = ("_head_timeout", "_head_timer")
+
+    def __init__(self, server: web.Server, *, head_timeout: float, **options: Any) -> None:  # noqa: ANN401 -- aiohttp's
+        super().__init__(server, **options)
+        self._head_timeout = head_timeout
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, and set or stop the clock of a head that is not complete."""
+        super().data_received(data)
+        # aiohttp waits for the next request, and what came did not complete one.
+        if self._waiter is not None and not self._waiter.done():
+            if self._head_timer is None:
+                self._head_timer = self._loop.call_later(self._head_timeout, self._refuse_slow_head)
+        elif self._head_timer is not None:
+            self._stop_clock()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Stop the clock as well."""
+        self._stop_clock()
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -44,6 +70,24 @@ class Protocol(web.RequestHandler):
         if isinstance(resp, web.HTTPException):
             resp = _answer(problem_of(resp), request)
         return await super().finish_response(request, resp, start_time)
+
+    def _refuse_slow_head(self) -> None:
+        # There is no request yet, so nothing of aiohttp's can answer it.
+        if self.transport is not None:
+            request_id = choose_request_id(None)
+            log.info("slow head", request_id=request_id)
+            response = problem_response(Problem("request_timeout"), instance="", request_id=request_id)
+            mark(response, request_id)
+            body = cast(bytes, response.body)
+            fields = {**response.headers, "Content-Length": str(len(body)), "Connection": "close"}
+            lines = ["HTTP/1.1 408 Request Timeout", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+            self.transport.write("\r\n".join(lines).encode() + body)
+        self.force_close()
+
+    def _stop_clock(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
 
 def _answer(problem: Problem, request: web.BaseRequest) -> web.Response:

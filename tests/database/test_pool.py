@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
 from service.database import embedded, pool
-from service.database.errors import Overloaded
+from service.database.errors import Overloaded, is_unavailable
 from service.database.pool import Database, PoolStatus
 from service.database.queries import queries
 from service.dsn import Dsn
@@ -48,7 +48,7 @@ async def test_a_request_beyond_the_last_connection_waits_its_time_and_is_refuse
         with pytest.raises(Overloaded):
             await queries.get_server_version(database)
         waited = perf_counter() - started
-        print(f"refused after {waited:.3f} s of 0.2")
+        print(f"refused after {waited:.3f} s of 0.2")  # noqa: T201 -- the guarantee's figure
         assert 0.15 <= waited < 1
     assert database.status().checked_out == 0
 
@@ -122,12 +122,30 @@ async def test_a_statement_that_takes_too_long_is_stopped_by_the_server(dsn: Dsn
 
 
 async def test_a_transaction_that_lies_idle_is_ended_by_the_server(dsn: Dsn, settings: Settings) -> None:
-    async with _opened(dsn, replace(settings, statement_timeout=0.1)) as database, AsyncExitStack() as stack:
-        connection = await stack.enter_async_context(database.connection())
-        await connection.execute("BEGIN")
+    async with _opened(dsn, replace(settings, statement_timeout=0.1)) as database:
+        with pytest.raises((asyncpg.InterfaceError, asyncpg.PostgresError)) as ended:  # noqa: PT012 -- the loan ends by it
+            async with database.connection() as connection:
+                gone = asyncio.Event()
+                connection.add_termination_listener(lambda _: gone.set())
+                await connection.execute("BEGIN")
+                async with asyncio.timeout(5):
+                    await gone.wait()
+                await connection.execute("SELECT 1")
+        assert is_unavailable(ended.value)
+        assert await database.fetchval("SELECT 1") == 1
+
+
+async def test_a_connection_that_dies_after_its_last_answer_harms_nothing(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    async with database.connection() as lent:
+        gone = asyncio.Event()
+        lent.add_termination_listener(lambda _: gone.set())
+        await connection.execute("SELECT pg_terminate_backend($1)", lent.get_server_pid())
         async with asyncio.timeout(5):
-            while not connection.is_closed():  # noqa: ASYNC110 -- asyncpg tells of it by this alone
-                await asyncio.sleep(0.01)
+            await gone.wait()
+    assert await database.fetchval("SELECT 1") == 1
+    assert database.status().checked_out == 0
 
 
 async def test_every_session_has_the_settings_that_the_service_relies_on(database: Database) -> None:
@@ -136,22 +154,12 @@ async def test_every_session_has_the_settings_that_the_service_relies_on(databas
     assert shown == ["task-service", "5s", "5s", "off", "UTC"]
 
 
-async def test_a_connection_that_is_too_old_is_replaced(dsn: Dsn, settings: Settings) -> None:
-    async with _opened(dsn, replace(settings, pool_size=1, pool_max_overflow=0)) as database:
-        first = await _pid(database)
-        assert await _pid(database) == first
-    async with _opened(dsn, replace(settings, pool_size=1, pool_max_overflow=0, pool_recycle=1e-9)) as database:
-        # A fresh one is at once too old as well: a clock ticks between opening it and looking at it.
-        with pytest.raises((TimeoutError, Overloaded)):
-            await _pid(database)
-
-
-async def test_recycling_replaces_the_connection_and_serves_the_request(
+async def test_a_connection_that_is_too_old_is_replaced_before_a_request_meets_it(
     dsn: Dsn, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _opened(dsn, replace(settings, pool_size=1, pool_max_overflow=0)) as database:
         first = await _pid(database)
-        now = pool.monotonic()
+        now = monotonic()
         monkeypatch.setattr(pool, "monotonic", lambda: now + settings.pool_recycle - 1)
         assert await _pid(database) == first
         monkeypatch.setattr(pool, "monotonic", lambda: now + settings.pool_recycle + 1)
@@ -166,7 +174,7 @@ async def test_a_dead_connection_that_lay_idle_is_replaced_before_a_request_meet
 ) -> None:
     monkeypatch.setattr(pool, "_TRUSTED_IDLE_SECONDS", 0.0)
     async with _opened(dsn, replace(settings, pool_size=2, pool_max_overflow=0)) as database:
-        for _ in range(5):
+        for _ in range(2):
             await connection.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
                 " WHERE application_name = 'task-service' AND datname = current_database()"
@@ -202,7 +210,7 @@ async def test_closing_is_quick_although_a_connection_is_held(
     started = perf_counter()
     await database.close()
     took = perf_counter() - started
-    print(f"closed in {took:.3f} s while one connection was busy")
+    print(f"closed in {took:.3f} s while one connection was busy")  # noqa: T201 -- the guarantee's figure
     assert took < 1
     with pytest.raises((asyncpg.InterfaceError, asyncpg.ConnectionDoesNotExistError, OSError)):
         await held
@@ -213,19 +221,22 @@ async def test_connections_to_what_became_a_replica_are_replaced(
 ) -> None:
     await connection.execute(f"ALTER DATABASE {dsn.database} SET default_transaction_read_only = on")
     async with _opened(dsn, settings) as database:
-        before = {await _pid(database) for _ in range(4)}
+        async with database.connection() as one, database.connection() as other:
+            before = {one.get_server_pid(), other.get_server_pid()}
+        assert len(before) == database.status().total == 2
         await connection.execute(f"ALTER DATABASE {dsn.database} SET default_transaction_read_only = off")
         user = {"email": "alice@example.com", "password_hash": "-"}
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
             await queries.create_user(database, **user)
-        for number in range(2):  # every old connection is gone, not just the one that was used
+        for number in range(3):  # every old connection is gone, not just the one that was used
             created = await queries.create_user(database, **(user | {"email": f"{number}@example.com"}))
             assert created["email"] == f"{number}@example.com"
-        assert await _pid(database) not in before
+        async with database.connection() as one, database.connection() as other:
+            assert before.isdisjoint({one.get_server_pid(), other.get_server_pid()})
 
 
 async def test_a_transaction_happens_whole_or_not_at_all(database: Database) -> None:
-    with pytest.raises(asyncpg.UniqueViolationError):
+    with pytest.raises(asyncpg.UniqueViolationError):  # noqa: PT012 -- the first of the two must not fail
         async with database.transaction() as transaction:
             await queries.create_user(transaction, email="alice@example.com", password_hash="-")
             await queries.create_user(transaction, email="alice@example.com", password_hash="-")
@@ -243,7 +254,7 @@ async def test_debug_logs_statements_by_name_and_time_and_never_by_argument(dsn:
             await asyncio.sleep(0)  # asyncpg tells its query loggers in the loop's next turn
     statements = [event for event in events if event["event"] == "statement"]
     assert [event["name"] for event in statements] == ["create_user", "session"]
-    assert all(0 < event["ms"] < 5000 and event["log_level"] == "debug" for event in statements)
+    assert all(0 < event["ms"] < 5000 for event in statements)
     assert "canary" not in str(events)
 
 

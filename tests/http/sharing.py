@@ -6,7 +6,7 @@ database with `dsn`, and starts a service on it.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -22,6 +22,7 @@ from tests.conftest import Api, Service, _database_like, connected, started
 _numbers = count(1)
 
 NewUser = Callable[[], Awaitable[Api]]
+NewDatabase = Callable[[], AbstractAsyncContextManager[Dsn]]
 
 
 @dataclass(slots=True)
@@ -41,6 +42,18 @@ async def shelf(postgres: embedded.Server, template: Dsn) -> AsyncIterator[_Shel
         shelf = _Shelf(dsn)
         async with shelf.stack:
             yield shelf
+
+
+@pytest.fixture
+def shared_dsn(shelf: _Shelf) -> Dsn:
+    """Where the module's database is."""
+    return shelf.dsn
+
+
+@pytest.fixture
+def new_database(postgres: embedded.Server, template: Dsn) -> NewDatabase:
+    """Make a database for a part of a test, and drop it."""
+    return lambda: _database_like(postgres, template.database)
 
 
 @pytest.fixture

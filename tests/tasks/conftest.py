@@ -1,3 +1,13 @@
 """The tests of tasks share a service, module by module."""
 
-from tests.http.sharing import alice, anybody, bob, connection, new_user, service, shelf  # noqa: F401 -- fixtures
+from tests.http.sharing import (  # noqa: F401 -- fixtures
+    alice,
+    anybody,
+    bob,
+    connection,
+    new_database,
+    new_user,
+    service,
+    shared_dsn,
+    shelf,
+)

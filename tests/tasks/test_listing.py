@@ -156,7 +156,7 @@ async def test_a_walk_sees_what_stayed_once_whatever_comes_and_goes(
 
     async def write() -> None:
         await walking.wait()
-        for id_ in doomed:
+        for id_ in reversed(doomed):  # from the end that the walk comes to last
             await alice.delete(f"/api/tasks/{id_}")
             added.append((await alice.new_task())["id"])
 

@@ -1,6 +1,8 @@
 """Tasks over HTTP, on a real database: their life from creation to deletion, and whose they are."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -78,7 +80,7 @@ async def test_a_new_task_has_its_defaults(alice: Api) -> None:
 )
 async def test_status_and_completed_are_two_ways_to_say_one_thing(
     alice: Api,
-    given: dict[str, object],
+    given: dict[str, Any],
     status: str,
     completed: bool,  # noqa: FBT001 -- a column of the table
 ) -> None:
@@ -108,7 +110,7 @@ async def test_status_and_completed_are_two_ways_to_say_one_thing(
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 async def test_a_status_that_cannot_be_is_refused_by_name(
-    alice: Api, method: str, given: dict[str, object], faults: dict[str, list[str]]
+    alice: Api, method: str, given: dict[str, Any], faults: dict[str, list[str]]
 ) -> None:
     if method == "POST":
         answer = await alice.post("/api/tasks", {"title": "Water the plants", **given})
@@ -214,7 +216,7 @@ async def test_a_task_may_be_addressed_in_upper_case(alice: Api) -> None:
 
 
 # How UUID() also reads a UUID, and what is none.
-SPELLINGS = {
+SPELLINGS: dict[str, Callable[[str], str]] = {
     "without hyphens": lambda id_: id_.replace("-", ""),
     "in braces": lambda id_: f"%7B{id_}%7D",
     "as a URN": lambda id_: f"urn:uuid:{id_}",

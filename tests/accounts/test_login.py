@@ -1,0 +1,160 @@
+"""Logging in: a token for the right password, and otherwise one answer that tells nothing, in the same time."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from statistics import median
+from threading import Event
+from time import perf_counter
+
+import aiohttp
+import bcrypt
+import jwt
+import pytest
+
+from service.accounts import passwords
+from service.accounts.passwords import PASSWORDS
+from service.dsn import Dsn
+from service.settings import Settings
+from tests.conftest import PASSWORD, Answer, Api, Service, started
+
+
+async def _log_in(api: Api, email: str = "alice@example.com", password: str = PASSWORD) -> Answer:
+    return await api.post("/api/auth/login", {"email": email, "password": password})
+
+
+async def test_the_right_password_gets_a_token(alice: Api, anybody: Api, settings: Settings) -> None:
+    answer = await _log_in(anybody)
+    assert answer.status == 200
+    assert answer.body.keys() >= {"access_token", "token_type", "expires_in"}
+    assert answer.body["token_type"] == "Bearer"
+    assert answer.body["expires_in"] == settings.access_token_ttl
+    assert answer.headers["Cache-Control"] == "no-store"
+    me = await replace(anybody, token=answer.body["access_token"]).get("/api/users/me")
+    assert me.body["id"] == alice.user_id
+
+
+async def test_each_log_in_gets_a_token_of_its_own(alice: Api, anybody: Api) -> None:
+    tokens = [(await _log_in(anybody)).body["access_token"] for _ in range(3)]
+    ids = {jwt.decode(token, options={"verify_signature": False})["jti"] for token in [*tokens, alice.token]}
+    assert len(ids) == 4
+
+
+async def test_a_log_in_that_fails_tells_nothing(alice: Api, anybody: Api) -> None:
+    attempts = [
+        ("alice@example.com", "wrong password"),
+        ("alice@example.com", ""),
+        ("alice@example.com", "x" * 1000),
+        ("alice@example.com", PASSWORD.upper()),
+        ("nobody@example.com", PASSWORD),
+        ("nobody", PASSWORD),
+        ("", ""),
+        ("a@" + "b" * 400, PASSWORD),
+        ("' OR 1=1 --", PASSWORD),
+    ]
+    answers = [await _log_in(anybody, email, password) for email, password in attempts]
+    for answer in answers:
+        assert (answer.status, answer.code) == (401, "invalid_credentials")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    bodies = [{**answer.body, "request_id": None} for answer in answers]
+    assert all(body == bodies[0] for body in bodies)
+    told = [
+        {k: v for k, v in answer.headers.items() if k.lower() not in {"x-request-id", "date"}} for answer in answers
+    ]
+    assert all(headers == told[0] for headers in told)
+    assert (await alice.get("/api/users/me")).status == 200
+
+
+async def test_a_log_in_that_is_malformed_is_refused_by_name(anybody: Api) -> None:
+    cases: list[tuple[dict[str, object], list[str]]] = [
+        ({}, ["/email", "/password"]),
+        ({"email": "alice@example.com"}, ["/password"]),
+        ({"email": None, "password": None}, ["/email", "/password"]),
+        ({"email": 1, "password": ["p"]}, ["/email", "/password"]),
+        ({"email": "a\0", "password": "\ud800"}, ["/email", "/password"]),
+        ({"email": "a@example.com", "password": "p", "remember": True}, ["/remember"]),
+    ]
+    for body, pointers in cases:
+        answer = await anybody.post("/api/auth/login", body)
+        assert (answer.status, answer.code) == (422, "validation_error")
+        assert sorted(fault["pointer"] for fault in answer.body["errors"]) == pointers
+
+
+async def test_an_unknown_address_takes_as_long_as_a_wrong_password(settings: Settings, dsn: Dsn) -> None:
+    async with started(replace(settings, bcrypt_cost=10), dsn) as service, aiohttp.ClientSession() as session:
+        api = Api(session, service.url)
+        await api.new_user("alice@example.com")
+        times: dict[str, list[float]] = {"alice@example.com": [], "nobody@example.com": [], "nobody": []}
+        for round_number in range(40):
+            for email, taken in times.items():
+                begun = perf_counter()
+                assert (await _log_in(api, email, "wrong password")).status == 401
+                taken.append(perf_counter() - begun)
+            # Of the best times, since what else the machine does only adds to them; a busy one gets more rounds.
+            known, *others = (min(taken) for taken in times.values())
+            gap = max(abs(other - known) / known for other in others)
+            if round_number >= 4 and gap < 0.1:
+                break
+        medians = [median(taken) for taken in times.values()]
+    print(  # noqa: T201 -- the guarantee's figure
+        f"known and unknown addresses: medians {', '.join(f'{taken * 1000:.1f}' for taken in medians)} ms;"
+        f" the best times are at most {gap:.1%} apart"
+    )
+    assert known > 0.01  # a hash was computed
+    # A missing hash would be a gap of nearly 100 %.
+    assert gap < 0.25
+
+
+@contextmanager
+def _busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Keep every thread of the executor busy while the block runs; gives how many may be pending."""
+    freed, checking = Event(), bcrypt.checkpw
+
+    def check_later(password: bytes, hashed: bytes) -> bool:
+        freed.wait(30)
+        return checking(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", check_later)
+    try:
+        yield passwords._THREADS + passwords._MAX_WAITING  # noqa: SLF001 -- the limit is nobody else's business
+    finally:
+        freed.set()
+        monkeypatch.undo()
+
+
+async def test_a_flood_of_log_ins_is_shed_and_the_rest_of_the_service_answers(
+    service: Service, alice: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        flood = Api(session, service.url)
+        with _busy(monkeypatch) as limit:
+            waiting = [asyncio.create_task(_log_in(flood)) for _ in range(limit + 10)]
+            shed = []
+            for next_answer in asyncio.as_completed(waiting, timeout=10):
+                shed.append(await next_answer)
+                if len(shed) == 10:
+                    break
+            assert all(answer.code == "overloaded" for answer in shed)
+            assert all(answer.status == 503 and answer.headers["Retry-After"].isdigit() for answer in shed)
+            refused = await flood.post("/api/auth/register", {"email": "bob@example.com", "password": PASSWORD})
+            assert (refused.status, refused.code) == (503, "overloaded")
+            begun = perf_counter()
+            assert (await flood.get("/health/live")).status == 200
+            assert (await alice.get("/api/users/me")).status == 200
+            print(f"{limit} log-ins pending, 10 shed; two other requests took {perf_counter() - begun:.3f} s")  # noqa: T201 -- the guarantee's figure
+        answers = await asyncio.gather(*waiting)
+        assert sorted(answer.status for answer in answers) == [200] * limit + [503] * 10
+        assert (await _log_in(flood)).status == 200
+
+
+async def test_a_caller_who_leaves_frees_the_place_in_the_queue(service: Service) -> None:
+    hasher = service.app[PASSWORDS]
+    tasks = [asyncio.create_task(hasher.hash("password")) for _ in range(5)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    limit = passwords._THREADS + passwords._MAX_WAITING  # noqa: SLF001 -- the limit is nobody else's business
+    hashes = await asyncio.gather(*(hasher.hash("password") for _ in range(limit)))
+    assert len(set(hashes)) == limit

@@ -1,0 +1,110 @@
+"""The wheel carries its SQL and runs from anywhere; the lock pins everything and says nothing about where from."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from service.resources import resource_folder
+
+_ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, as `make build` makes it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run(
+        [*command, "--no-build-isolation", "--no-index", "--wheel-dir", folder, _ROOT], check=True, timeout=110
+    )
+    (made,) = folder.iterdir()
+    return made
+
+
+def test_the_wheel_holds_the_code_and_the_sql_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    for folder in ("sql", "migrations"):
+        files = {f"service/{folder}/{file.name}" for file in resource_folder(folder).glob("*.sql")}
+        assert files
+        assert files <= names
+    code = {str(file.relative_to(_ROOT)) for file in (_ROOT / "service").rglob("*") if file.suffix in {".py", ".sql"}}
+    assert code <= names
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"service", "task_service"}
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+
+
+def test_what_is_installed_from_the_wheel_runs_on_its_own_sql(wheel: Path, tmp_path: Path) -> None:
+    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    # The checkout is not on the path: -P leaves out the current folder, and the wheel comes before what is installed.
+    code = (
+        "import service, service.app\n"
+        "from service.database.queries import queries\n"
+        "from service.resources import resource_folder\n"
+        "print(service.__file__)\n"
+        "print(resource_folder('sql'))\n"
+        "print(len(list(resource_folder('migrations').glob('*.sql'))))\n"
+        "print(queries.get_task.sql.split('*/')[0])\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=elsewhere,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [
+        str(site / "service" / "__init__.py"),
+        str(site / "service" / "sql"),
+        str(len(list(resource_folder("migrations").glob("*.sql")))),
+        "/* get_task ",
+    ]
+
+
+def test_the_lock_pins_everything_and_names_no_index() -> None:
+    lines = (_ROOT / "requirements.lock").read_text().splitlines()
+    pins = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    assert len(pins) > 50
+    assert [line for line in pins if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*==[0-9][A-Za-z0-9.+!]*", line)] == []
+    assert not [line for line in lines if "://" in line or "--" in line]
+    names = [line.partition("==")[0] for line in pins]
+    assert names == sorted(set(names))
+
+
+def test_the_lock_holds_what_the_project_asks_for() -> None:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    locked = {line.partition("==")[0] for line in (_ROOT / "requirements.lock").read_text().splitlines()}
+    assert {re.split(r"[^A-Za-z0-9-]", name)[0].lower() for name in asked} <= locked
+
+
+def test_no_file_names_a_package_registry() -> None:
+    if not (_ROOT / ".git").exists():
+        pytest.skip("this is not a git checkout, which would tell our files from others")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=_ROOT, capture_output=True, text=True, check=True, timeout=30
+    )
+    # In parts, so that this file names none either.
+    hosts = [
+        ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("anaconda", "org"))
+    ]
+    named = [
+        (name, host)
+        for name in listed.stdout.split("\0")
+        if name and (_ROOT / name).is_file()
+        for host in hosts
+        if host in (_ROOT / name).read_text(errors="replace")
+    ]
+    assert named == []
