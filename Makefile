@@ -22,10 +22,10 @@ run: install ## Serve on http://127.0.0.1:8000, with an embedded PostgreSQL unle
 	@exec $(BIN)/python -m service serve
 
 test: install ## Run every test on a real PostgreSQL, with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
 
 test-fast: install ## Run the tests without coverage, on the embedded PostgreSQL only
-	$(BIN)/python -m pytest -q -k "not postgresql-15"
+	$(BIN)/python -m pytest -n auto --dist worksteal -q -k "not postgresql-15"
 
 lint: install ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

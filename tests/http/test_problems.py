@@ -360,3 +360,22 @@ async def test_head_of_a_copy_that_is_current_is_304(alice: Api) -> None:
     task = await alice.new_task()
     answer = await alice.send("HEAD", f"/api/tasks/{task['id']}", headers={"If-None-Match": '"1"'})
     assert (answer.status, answer.headers["ETag"]) == (304, '"1"')
+
+
+async def test_the_type_of_every_problem_leads_to_what_it_means(anybody: Api) -> None:
+    for kind in KINDS.values():
+        page = await anybody.get(kind.type)
+        assert page.status == 200
+        assert page.body == {
+            "type": kind.type,
+            "code": kind.code,
+            "status": kind.status,
+            "title": kind.title,
+            "meaning": kind.meaning,
+            "remedy": kind.remedy,
+        }
+
+
+async def test_a_code_that_no_problem_has_is_404(anybody: Api) -> None:
+    answer = await anybody.get("/problems/nope")
+    assert (answer.status, answer.code) == (404, "not_found")
