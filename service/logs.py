@@ -1,7 +1,7 @@
 """Structured logs: an event is a dict that a thread of its own renders and writes, so that no request waits for it.
 
-`structlog.get_logger()` works anywhere; what libraries log through the standard library arrives here too. Until
-`writing` is entered, structlog's defaults hold.
+`structlog.get_logger()` works anywhere; what libraries log through the standard library arrives here too. The line that
+every request gets goes past structlog, through `log_request`. Until `writing` is entered, structlog's defaults hold.
 """
 
 import json
@@ -10,6 +10,8 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Any, TextIO
 
@@ -23,6 +25,9 @@ _MAX_WAITING = 100_000
 _CLOSE_SECONDS = 5.0
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
 
+REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The request that is being answered; every event of it carries this."""
+
 
 class _Writer:
     """The end of structlog's chain: it takes events, and ten times a second a thread renders and writes them.
@@ -30,7 +35,8 @@ class _Writer:
     The thread is not woken for each event: it would contend with the event loop for the interpreter at every request.
     """
 
-    def __init__(self, render: Processor, stream: TextIO) -> None:
+    def __init__(self, level: int, render: Processor, stream: TextIO) -> None:
+        self.level = level
         self._events: deque[EventDict] = deque()
         self._render = render
         self._stream = stream
@@ -79,6 +85,18 @@ class _Writer:
         return line.encode(errors="backslashreplace").decode() + "\n"
 
 
+# Those in use; the last one counts.
+_writers: list[_Writer] = []
+
+
+def log_request(**fields: Any) -> None:  # noqa: ANN401 -- an event holds anything
+    """Log a request that was answered: the only event of the hot path, at a fifth of what structlog's chain costs."""
+    if not _writers:
+        structlog.get_logger().info("request", **fields)
+    elif (writer := _writers[-1]).level <= logging.INFO:
+        writer.put(timestamp=datetime.now(UTC), level="info", event="request", **fields)
+
+
 class _Forwarder(logging.Handler):
     """Hands what the standard library's loggers say to structlog."""
 
@@ -91,9 +109,16 @@ class _Forwarder(logging.Handler):
         structlog.get_logger().log(level, record.getMessage(), **event)
 
 
+def _stamp(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Say when, and in which request."""
+    if (request_id := REQUEST_ID.get()) is not None:
+        event.setdefault("request_id", request_id)
+    return {"timestamp": datetime.now(UTC), **event}
+
+
 def _render_json(_logger: object, _method: str, event: EventDict) -> str:
     try:
-        return orjson.dumps(event, default=str).decode()
+        return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z).decode()
     except TypeError:  # a lone surrogate, or a number of more than 64 bits
         return json.dumps(event, default=str)
 
@@ -110,12 +135,11 @@ def writing(level: str, style: str, stream: TextIO | None = None) -> Iterator[No
     stream = stream or sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
     render = _render_json if style == "json" else structlog.dev.ConsoleRenderer(colors=stream.isatty())
-    writer = _Writer(render, stream)
+    writer = _Writer(number, render, stream)
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _stamp,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             # Here and not in the writer's thread: a traceback as plain text, which shows no value of a variable.
             structlog.processors.format_exc_info,
         ],
@@ -124,9 +148,11 @@ def writing(level: str, style: str, stream: TextIO | None = None) -> Iterator[No
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Forwarder()], level=number, force=True)
+    _writers.append(writer)
     try:
         yield
     finally:
+        _writers.remove(writer)
         writer.close()
         logging.basicConfig(handlers=[logging.NullHandler()], force=True)
         structlog.reset_defaults()

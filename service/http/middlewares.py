@@ -1,18 +1,16 @@
 """The outermost middleware: a request id, an answer for every fault, one log line."""
 
 import re
+from random import getrandbits
 from time import perf_counter
-from uuid import uuid4
 
-import structlog
 from aiohttp import hdrs, web
 from multidict import istr
 
 from service.http.identity import CALLER, Handler
 from service.http.keys import DRAINING
 from service.http.problems import problem_of, problem_response
-
-log = structlog.get_logger()
+from service.logs import REQUEST_ID, log_request
 
 _REQUEST_ID = istr("X-Request-Id")
 _CONTENT_TYPE_OPTIONS = istr("X-Content-Type-Options")
@@ -24,7 +22,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a request, whatever happens, and say so in the log."""
     started = perf_counter()
     request_id = choose_request_id(request.headers.get(_REQUEST_ID))
-    structlog.contextvars.bind_contextvars(request_id=request_id)
+    REQUEST_ID.set(request_id)
     try:
         response = await handler(request)
     except Exception as error:  # noqa: BLE001 -- what cannot be explained is logged there, and is a 500
@@ -34,8 +32,8 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         # No more requests here; after a body that was refused half-way, none could be told from its rest.
         response.force_close()
     caller = request.get(CALLER)
-    log.info(
-        "request",
+    log_request(
+        request_id=request_id,
         method=request.method,
         path=request.path,
         status=response.status,
@@ -47,7 +45,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def choose_request_id(given: str | None) -> str:
     """Keep the caller's request id if it is well-formed; make one otherwise."""
-    return given if given and _WELL_FORMED_ID.fullmatch(given) else uuid4().hex
+    return given if given and _WELL_FORMED_ID.fullmatch(given) else f"{getrandbits(128):032x}"
 
 
 def mark(response: web.StreamResponse, request_id: str) -> None:
