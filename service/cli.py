@@ -68,9 +68,12 @@ def _database(settings: Settings) -> Iterator[Dsn]:
             yield server.dsn
 
 
-@click.group(help=__doc__)
+@click.group()
 def main() -> None:
-    """Run the service and its tools."""
+    """Run the task service and its tools.
+
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings.
+    """
 
 
 @main.command()
@@ -99,7 +102,7 @@ def migrate() -> None:
 @migrate.command()
 def apply() -> None:
     """Apply the pending migrations, one line each."""
-    with _refusing(), _database(Settings.load()) as dsn:
+    with _refusing(), _database(Settings.load(with_keys=False)) as dsn:
         if not _apply(dsn):
             click.echo("Nothing to apply.")
 
@@ -108,10 +111,10 @@ def apply() -> None:
 @_as_json
 def status(*, as_json: bool) -> None:
     """Say of each migration whether it is applied."""
-    with _refusing(), _database(Settings.load()) as dsn:
+    with _refusing(), _database(Settings.load(with_keys=False)) as dsn:
         rows = runner.status(dsn, resource_folder("migrations"))
     if as_json:
-        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
         return
     for row in rows:
         state = ("applied" if row.has_file else "applied, but of another release") if row.applied else "pending"
@@ -122,7 +125,7 @@ def status(*, as_json: bool) -> None:
 @click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="How many, newest first.")
 def rollback(count: int) -> None:
     """Roll back the newest applied migrations. Each rollback file says what data it loses."""
-    with _refusing(), _database(Settings.load()) as dsn:
+    with _refusing(), _database(Settings.load(with_keys=False)) as dsn:
         undone = runner.rollback(dsn, resource_folder("migrations"), count=count, on_done=_report("rolled back"))
         if not undone:
             click.echo("Nothing to roll back.")

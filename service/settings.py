@@ -59,8 +59,13 @@ class Settings:
         return self.app_env == "production"
 
     @classmethod
-    def load(cls, env_file: Path = Path(".env")) -> Self:
+    def load(cls, env_file: Path = Path(".env"), *, with_keys: bool = True) -> Self:
         """Read the environment and, outside production, `env_file` for what the environment leaves out.
+
+        Args:
+            env_file: what development may keep its settings in.
+            with_keys: whether the secrets are needed. Migrations need none, so that who applies them need hold none;
+                without this, secrets that are not set are empty.
 
         Raises:
             SettingsError: with every fault at once.
@@ -73,17 +78,18 @@ class Settings:
         app_env: str = env.str("APP_ENV", "development", validate=OneOf(["development", "production"]))
         is_production = app_env == "production"
         data_dir = Path(env.str("DATA_DIR", ".dev")).absolute()
-        unset = {} if is_production else {"default": None}
+        unset: dict[str, None] = {} if is_production else {"default": None}
+        unset_key: dict[str, None] = unset if with_keys else {"default": None}
         values: dict[str, Any] = {
             "app_env": app_env,
             "data_dir": data_dir,
             "database_url": env.dsn("DATABASE_URL", **unset),
             "host": env.str("HOST", "127.0.0.1"),
             "port": env.int("PORT", 8000, validate=Range(0, 65535)),
-            "jwt_secret": env.secret("JWT_SECRET", **unset),
+            "jwt_secret": env.secret("JWT_SECRET", **unset_key),
             "jwt_issuer": env.str("JWT_ISSUER", "task-service", validate=_not_empty),
             "jwt_audience": env.str("JWT_AUDIENCE", "task-service", validate=_not_empty),
-            "password_pepper": env.secret("PASSWORD_PEPPER", **unset),
+            "password_pepper": env.secret("PASSWORD_PEPPER", **unset_key),
             "access_token_ttl": env.int("ACCESS_TOKEN_TTL", 900, validate=Range(1)),
             "bcrypt_cost": env.int("BCRYPT_COST", 12, validate=Range(4, 31)),
             "pool_size": env.int("POOL_SIZE", 10, validate=Range(1)),
@@ -108,7 +114,7 @@ class Settings:
             raise SettingsError(cast(dict[str, list[str]], error.error_messages)) from None
         try:
             for name in ("jwt_secret", "password_pepper"):
-                values[name] = values[name] or _kept_secret(data_dir / name)
+                values[name] = values[name] or (_kept_secret(data_dir / name) if with_keys else "")
         except OSError as error:
             raise SettingsError({"DATA_DIR": [f"Cannot keep secrets in {data_dir}: {error.strerror}."]}) from None
         return cls(**values)

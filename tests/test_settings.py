@@ -206,6 +206,18 @@ def test_a_data_folder_that_cannot_be_made_is_a_wrong_setting() -> None:
     assert list(faults) == ["DATA_DIR"]
 
 
+def test_migrations_need_the_database_and_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("APP_ENV", "production")
+    with pytest.raises(SettingsError) as refused:
+        Settings.load(with_keys=False)
+    assert list(refused.value.faults) == ["DATABASE_URL"]
+    monkeypatch.setenv("DATABASE_URL", _DATABASE_URL)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    settings = Settings.load(with_keys=False)
+    assert (settings.jwt_secret, settings.password_pepper) == ("", "")
+    assert not settings.data_dir.exists()
+
+
 def test_the_env_file_fills_in_what_the_environment_leaves_out() -> None:
     Path(".env").write_text("PORT=8001\nLOG_LEVEL=error\n")
     settings = _load(PORT="8002")
