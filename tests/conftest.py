@@ -57,14 +57,14 @@ async def template(postgres: embedded.Server) -> Dsn:
 @pytest.fixture
 async def dsn(postgres: embedded.Server, template: Dsn) -> AsyncIterator[Dsn]:
     """A database of the test's own, with the schema and no users."""
-    async with _database_like(postgres, template.database) as dsn:
+    async with database_like(postgres, template) as dsn:
         yield dsn
 
 
 @pytest.fixture
 async def empty_database(postgres: embedded.Server) -> AsyncIterator[Dsn]:
     """A database of the test's own, with nothing in it."""
-    async with _database_like(postgres, "template0") as dsn:
+    async with database_like(postgres, replace(postgres.dsn, database="template0")) as dsn:
         yield dsn
 
 
@@ -75,12 +75,12 @@ async def connection(dsn: Dsn) -> AsyncIterator[asyncpg.Connection]:
         yield connection
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings as a test wants them: quick hashes, short waits, and otherwise the defaults."""
     return Settings(
         app_env="development",
-        data_dir=tmp_path,
+        data_dir=tmp_path_factory.getbasetemp(),
         database_url=None,
         host="127.0.0.1",
         port=0,
@@ -228,10 +228,11 @@ async def connected(dsn: Dsn) -> AsyncIterator[asyncpg.Connection]:
 
 
 @asynccontextmanager
-async def _database_like(postgres: embedded.Server, original: str) -> AsyncIterator[Dsn]:
+async def database_like(postgres: embedded.Server, original: Dsn) -> AsyncIterator[Dsn]:
+    """Lend a database that begins as a copy of another, to which nobody is connected."""
     name = f"test_{next(_numbers)}"
     async with connected(postgres.dsn) as administrator:
-        await administrator.execute(f"CREATE DATABASE {name} TEMPLATE {original}")
+        await administrator.execute(f"CREATE DATABASE {name} TEMPLATE {original.database}")
         try:
             yield replace(postgres.dsn, database=name)
         finally:

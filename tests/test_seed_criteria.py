@@ -15,10 +15,7 @@ from service.dsn import Dsn
 from service.migrate import runner
 from service.resources import resource_folder
 from tests.conftest import Api
-from tests.http import sharing
-
-alice, bob, anybody, new_user = sharing.alice, sharing.bob, sharing.anybody, sharing.new_user
-connection, service, shelf = sharing.connection, sharing.service, sharing.shelf
+from tests.sharing import *  # noqa: F403 -- fixtures
 
 Row = asyncpg.Record
 

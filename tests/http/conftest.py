@@ -1,13 +1,3 @@
-"""The tests of HTTP share a service, module by module."""
+"""These tests share a service, module by module."""
 
-from tests.http.sharing import (  # noqa: F401 -- fixtures
-    alice,
-    anybody,
-    bob,
-    connection,
-    new_database,
-    new_user,
-    service,
-    shared_dsn,
-    shelf,
-)
+from tests.sharing import *  # noqa: F403 -- fixtures

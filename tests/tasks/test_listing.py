@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import Answer, Api
-from tests.http.sharing import NewUser
+from tests.sharing import NewUser
 
 
 async def _insert(

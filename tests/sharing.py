@@ -1,0 +1,70 @@
+"""Fixtures for tests that need users of their own, but no database of their own: one service for a whole module.
+
+To make a database and start a service costs fifty times what most of these tests do. What they change belongs to users
+that nobody else knows, and every statement is limited to its user. A test that changes more than that asks for a
+database with `dsn`, and starts a service on it. A folder's conftest takes these fixtures in the place of its parent's.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from itertools import count
+
+import asyncpg
+import pytest
+
+from service.database import embedded
+from service.dsn import Dsn
+from service.settings import Settings
+from tests.conftest import Api, Service, connected, database_like, started
+
+__all__ = ["alice", "bob", "connection", "new_database", "new_user", "service", "shared_dsn"]
+
+NewUser = Callable[[], Awaitable[Api]]
+NewDatabase = Callable[[], AbstractAsyncContextManager[Dsn]]
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+async def shared_dsn(postgres: embedded.Server, template: Dsn) -> AsyncIterator[Dsn]:
+    """A database for the module."""
+    async with database_like(postgres, template) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def new_database(postgres: embedded.Server, template: Dsn) -> NewDatabase:
+    """Make a database for a part of a test, and drop it."""
+    return lambda: database_like(postgres, template)
+
+
+@pytest.fixture(scope="module")
+async def service(settings: Settings, shared_dsn: Dsn) -> AsyncIterator[Service]:
+    """The service on the module's database."""
+    async with started(settings, shared_dsn) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+async def connection(shared_dsn: Dsn) -> AsyncIterator[asyncpg.Connection]:
+    """A plain connection to the module's database."""
+    async with connected(shared_dsn) as connection:
+        yield connection
+
+
+@pytest.fixture
+def new_user(anybody: Api) -> NewUser:
+    """Make a user whom no other test knows."""
+    return lambda: anybody.new_user(f"user-{next(_numbers)}@example.com")
+
+
+@pytest.fixture
+async def alice(new_user: NewUser) -> Api:
+    """A user of the test's own."""
+    return await new_user()
+
+
+@pytest.fixture
+async def bob(new_user: NewUser) -> Api:
+    """Another user of the test's own."""
+    return await new_user()
