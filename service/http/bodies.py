@@ -70,20 +70,23 @@ def _check_media_type(request: web.Request, media_types: tuple[str, ...]) -> Non
 
 
 async def _read(request: web.Request) -> bytes:
-    too_large = Problem("payload_too_large", f"A body may have {request.client_max_size} bytes.")
     if (request.content_length or 0) > request.client_max_size:
-        raise too_large
+        raise _too_large(request)
     try:
         if request.content.is_eof():
             return await request.read()
         async with asyncio.timeout(request.app[READ_TIMEOUT]):
             return await request.read()
     except web.HTTPRequestEntityTooLarge:
-        raise too_large from None
+        raise _too_large(request) from None
     except TimeoutError:
         raise Problem("request_timeout") from None
     except web.RequestPayloadError:
         raise Problem("bad_request", "The body does not arrive as its headers say.") from None
+
+
+def _too_large(request: web.Request) -> Problem:
+    return Problem("payload_too_large", f"A body may have {request.client_max_size} bytes.")
 
 
 def _parse(body: bytes) -> object:

@@ -216,10 +216,11 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, errors.Overloaded):
         return Problem("overloaded")
     if violation := errors.violation(error):
-        faults = [{"pointer": violation.pointer, "detail": violation.detail, "code": violation.fault}]
-        is_validation = violation.code == "validation_error"
-        return Problem(
-            violation.code, None if is_validation else violation.detail, faults=faults if is_validation else None
+        is_about_member = violation.code == "validation_error"
+        return (
+            invalid(violation.pointer, violation.detail, violation.fault)
+            if is_about_member
+            else Problem(violation.code, violation.detail)
         )
     if errors.is_unavailable(error):
         log.warning("database unavailable", error=type(error).__name__, detail=str(error))

@@ -31,8 +31,8 @@ class Protocol(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Take bytes, and set or stop the clock of a head that is not complete."""
         super().data_received(data)
-        # aiohttp waits for the next request, and what came did not complete one.
-        if self._waiter is not None and not self._waiter.done():
+        # What came has not completed a head: there was none yet, or aiohttp still waits for the next.
+        if self._request_count == 0 or (self._waiter is not None and not self._waiter.done()):
             if self._head_timer is None:
                 self._head_timer = self._loop.call_later(self._head_timeout, self._refuse_slow_head)
         elif self._head_timer is not None:

@@ -224,12 +224,16 @@ async def test_a_body_that_does_not_arrive_in_time_is_408(
 
 
 async def test_a_head_that_does_not_arrive_in_time_is_408(settings: Settings, shared_dsn: Dsn) -> None:
-    async with started(replace(settings, read_timeout=0.1), shared_dsn) as service, wire(service) as connection:
-        await connection.send(b"GET /health/live HTTP/1.1\r\nHost:")
-        async with asyncio.timeout(0.5):
-            answer = await connection.answer()
-    assert (answer.status, answer.code) == (408, "request_timeout")
-    assert answer.headers["X-Request-Id"] == answer.body["request_id"]
+    async with started(replace(settings, read_timeout=0.1), shared_dsn) as service:
+        for earlier in (0, 1):  # It may be the first of its connection or another.
+            async with wire(service) as connection:
+                for _ in range(earlier):
+                    assert (await (await connection.send(head("GET", "/health/live"))).answer()).status == 200
+                await connection.send(b"GET /health/live HTTP/1.1\r\nHost:")
+                async with asyncio.timeout(0.5):
+                    answer = await connection.answer()
+            assert (answer.status, answer.code) == (408, "request_timeout")
+            assert answer.headers["X-Request-Id"] == answer.body["request_id"]
 
 
 async def test_a_head_in_pieces_that_arrives_in_time_is_answered(settings: Settings, shared_dsn: Dsn) -> None:
