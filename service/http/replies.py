@@ -57,7 +57,11 @@ def row_serialiser(schema: Schema) -> Callable[[Row], dict[str, Any]]:
             raise TypeError(f"{type(schema).__name__}.{name}: no row serialiser can be derived from {type(field)}.")
     names = tuple(schema.dump_fields)
     presences = tuple(name for name, field in schema.dump_fields.items() if type(field) is IsSet)
-    pick = itemgetter(*(field.attribute or name for name, field in schema.dump_fields.items()))
+    columns = [field.attribute or name for name, field in schema.dump_fields.items()]
+    # Of a single column itemgetter gives the value, not a tuple of one.
+    pick: Callable[[Row], tuple[Any, ...]] = (
+        itemgetter(*columns) if len(columns) > 1 else lambda row: (row[columns[0]],)
+    )
 
     def serialise(row: Row) -> dict[str, Any]:
         values = dict(zip(names, pick(row), strict=True))

@@ -57,6 +57,15 @@ def test_a_column_that_the_schema_does_not_name_stays_inside() -> None:
     assert "hush" not in _body(reply(TaskStatus(), row)).decode()
 
 
+def test_a_row_of_one_column_is_an_object_too() -> None:
+    class Summary(Schema):
+        """A schema of one field."""
+
+        open = fields.Integer()
+
+    assert orjson.loads(_body(reply(Summary(), {"open": 1}))) == Summary().dump({"open": 1}) == {"open": 1}
+
+
 def test_a_field_that_orjson_would_write_otherwise_is_refused() -> None:
     class Price(Schema):
         """A schema with a field whose JSON is a string, where orjson writes none."""
