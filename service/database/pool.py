@@ -22,6 +22,7 @@ log = structlog.get_logger("database")
 # noticed without asking. One that is in steady use costs no round trip for it.
 _TRUSTED_IDLE_SECONDS = 30.0
 _CLOSE_SECONDS = 4.0
+_RELEASE_SECONDS = 1.0
 _TAG = re.compile(r"/\* (\w+) \*/")
 
 
@@ -154,7 +155,8 @@ class Database:
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             # After a failover these connections lead to what is now a replica.
             await self._pool.expire_connections()
-        await self._pool.release(connection)
+        # After an error asyncpg may have a statement to cancel, and a frozen server would keep it waiting.
+        await self._pool.release(connection, timeout=_RELEASE_SECONDS if error else None)
 
     def status(self) -> PoolStatus:
         """Count the connections."""

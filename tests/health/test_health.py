@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import aiohttp
 import asyncpg
+import psutil
 import pytest
 
 from service.database import embedded
@@ -273,3 +274,32 @@ async def test_idle_connections_that_ended_are_not_used(
             while await connection.fetchval(f"SELECT count(*) {sessions} AND pid <> ALL ($1)", ended) < SIZE:
                 assert (await anybody.get("/health/pool")).body["checked_out"] == 0
         assert (await anybody.get("/health/db")).status == 200
+
+
+async def test_nobody_waits_without_end_for_a_frozen_server(
+    settings: Settings, shared_dsn: Dsn, postgres: embedded.Server
+) -> None:
+    waits = replace(settings, pool_timeout=0.2, statement_timeout=0.2)
+    # A statement's own time, a second for a server that no longer keeps it, a second to give the connection up.
+    budget = waits.pool_timeout + waits.statement_timeout + 1 + 1
+    async with running(waits, shared_dsn) as (_, anybody):
+        alice = await anybody.new_user("frozen@example.com")
+        task = await alice.new_task()
+        postmaster = psutil.Process(postgres.pid)
+        frozen = [postmaster, *postmaster.children(recursive=True)]
+        for process in frozen:
+            process.suspend()
+        try:
+            started_at = time.monotonic()
+            answers = await asyncio.gather(*(alice.get(f"/api/tasks/{task['id']}") for _ in range(8)))
+            slowest = time.monotonic() - started_at
+            assert (await anybody.get("/health/live")).status == 200
+            assert (await anybody.get("/health/ready")).status == 503
+        finally:
+            for process in reversed(frozen):
+                process.resume()
+        for answer in answers:
+            assert_is_unavailable(answer)
+        assert slowest < budget + 1  # which the machine may need for itself
+        assert (await alice.get(f"/api/tasks/{task['id']}")).status == 200
+    print(f"frozen server: 8 answers, the slowest in {slowest:.2f} s of {budget:.1f} s")  # noqa: T201 -- the figure
