@@ -182,7 +182,7 @@ def _start(folder: Path, binaries: Path, options: Mapping[str, str]) -> tuple[Se
 def _version(binaries: Path) -> str:
     """Return the version of these programs, such as 18.6."""
     try:
-        said = subprocess.run(  # noqa: S603 - the program is ours or the caller's, and no shell reads it
+        said = subprocess.run(  # noqa: S603 -- the program is ours or the caller's, and no shell reads it
             [binaries / "postgres", "--version"],
             env=_ENVIRONMENT,
             cwd="/",
@@ -301,7 +301,7 @@ def _spawn(cluster: _Cluster, program: str, *arguments: str) -> subprocess.Popen
             os._exit(1)
 
     with open(cluster.log, "ab", opener=_open_private) as log:
-        return subprocess.Popen(  # noqa: S603 - the program is ours or the caller's, and no shell reads it
+        return subprocess.Popen(  # noqa: S603 -- the program is ours or the caller's, and no shell reads it
             [cluster.binaries / program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -312,7 +312,7 @@ def _spawn(cluster: _Cluster, program: str, *arguments: str) -> subprocess.Popen
             user=account.pw_uid if account else None,
             group=account.pw_gid if account else None,
             extra_groups=[] if account else None,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - it makes two system calls and takes no lock
+            preexec_fn=die_with_parent,  # noqa: PLW1509 -- it makes two system calls and takes no lock
         )
 
 

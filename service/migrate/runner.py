@@ -140,7 +140,7 @@ def _run(
     return [migration.id for migration in migrations]
 
 
-def _run_one(backend: Any, direction: Literal["apply", "rollback"], migration: Any) -> None:  # noqa: ANN401 - yoyo has no types
+def _run_one(backend: Any, direction: Literal["apply", "rollback"], migration: Any) -> None:  # noqa: ANN401 -- yoyo has no types
     """Run one migration and note it, on a connection of its own, so that no setting outlives it.
 
     yoyo's `apply_one` notes it in a second transaction: a run killed in between could be neither repeated nor undone.

@@ -49,7 +49,7 @@ def dump(dsn: Dsn, pg_dump: Path) -> str:
     # Anyone on the machine can read the arguments of a process; its environment is its owner's.
     environment = {"PGPASSWORD": direct.password or ""}
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)  # noqa: S603 - no shell, and the program is the caller's
+        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)  # noqa: S603 -- no shell, and the program is the caller's
     except OSError as error:
         raise MigrationError(f"Cannot run {pg_dump}: {error.strerror}.") from error
     if done.returncode:

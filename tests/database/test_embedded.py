@@ -198,7 +198,7 @@ def test_a_start_waits_for_a_server_that_is_stopping(
 ) -> None:
     parent = program(folder)
     pid = hear(parent)["pid"]
-    status = embedded._read_pidfile  # noqa: SLF001 - the server says there that it is stopping
+    status = embedded._read_pidfile  # noqa: SLF001 -- the server says there that it is stopping
     with running(folder) as server:
         # Smart shutdown: it refuses newcomers until the last connection is closed.
         holder = subprocess.Popen([server.binaries / "psql", "-Xq", server.dsn.libpq_url], stdin=subprocess.PIPE)
