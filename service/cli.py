@@ -18,7 +18,7 @@ from service.serve import serve as serve_on
 from service.settings import Settings, SettingsError
 
 _QUICK_START = """\
-Serving on {url} (Ctrl-C stops). Health: {url}/health/ready. Documentation: README.md and docs/.
+Serving on {url} (Ctrl-C stops). Health: {url}/health/ready. The API: docs/http-api.md.
 Paste these into another terminal to register, log in and create a task:
 
 curl -sS {url}/api/auth/register -H 'Content-Type: application/json' -d '{login}'
