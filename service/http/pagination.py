@@ -7,8 +7,10 @@ digest refuses a cursor that is taken to another user, filter or order, and one 
 import base64
 import hashlib
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +35,14 @@ def write_cursor(position: Position, scope: str) -> str:
     """Write a cursor for the list that `scope` names: its user, filters and order."""
     packed = _POSITION.pack((position.created_at - _EPOCH) // _MICROSECOND, position.id.bytes)
     return base64.urlsafe_b64encode(packed + _digest(packed, scope)).decode()
+
+
+def next_cursor(rows: Sequence[Mapping[str, Any]], limit: int, scope: str) -> str | None:
+    """Write the cursor of the next page, if there are more rows than the `limit` that this one has."""
+    if len(rows) <= limit:
+        return None
+    last = rows[limit - 1]
+    return write_cursor(Position(last["created_at"], last["id"]), scope)
 
 
 def read_cursor(cursor: str, scope: str) -> Position:

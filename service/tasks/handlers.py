@@ -10,7 +10,7 @@ from service.database.queries import queries
 from service.http.bodies import MERGE_PATCH, read_body, read_query
 from service.http.identity import caller
 from service.http.keys import DATABASE
-from service.http.pagination import FIRST, Position, read_cursor, write_cursor
+from service.http.pagination import FIRST, Position, next_cursor, read_cursor
 from service.http.preconditions import etag, is_unchanged, required_versions
 from service.http.problems import Problem, invalid
 from service.http.replies import Row, reply, reply_list, reply_page
@@ -40,23 +40,14 @@ async def create_task(request: web.Request) -> web.Response:
 async def list_tasks(request: web.Request) -> web.Response:
     """Answer with one page of the caller's tasks, newest first."""
     asked = read_query(request, _list)
-    user_id, limit = caller(request), asked["limit"]
     filters = {name: asked.get(name) for name in ("status", "completed")}
-    scope = f"{user_id} -created_at {filters}"
+    limit, scope = asked["limit"], f"{caller(request)} -created_at {filters}"
     after = _read_position(asked.get("cursor"), scope)
-    page = {"before_created_at": after.created_at, "before_id": after.id, "page_size": limit + 1}
-    if filters == {"status": None, "completed": None}:
-        tasks = await queries.list_tasks(request.app[DATABASE], user_id=user_id, **page)
-    else:
-        tasks = await queries.list_tasks_by_status(request.app[DATABASE], user_id=user_id, **filters, **page)
-        if not tasks and filters["status"] is not None:
-            await _check_status_parameter(request, filters["status"])
     # One more than was asked for tells whether there is more.
-    if len(tasks) <= limit:
-        return reply_page(_task, tasks, None, None)
-    last = tasks[limit - 1]
-    cursor = write_cursor(Position(last["created_at"], last["id"]), scope)
-    return reply_page(_task, tasks[:limit], cursor, str(request.rel_url.update_query(cursor=cursor)))
+    tasks = await _find_page(request, filters, after, limit + 1)
+    cursor = next_cursor(tasks, limit, scope)
+    next_url = str(request.rel_url.update_query(cursor=cursor)) if cursor else None
+    return reply_page(_task, tasks[:limit], cursor, next_url)
 
 
 @routes.get("/api/tasks/{id}", name="task")
@@ -141,6 +132,17 @@ def _read_position(cursor: str | None, scope: str) -> Position:
     except ValueError:
         fault = {"parameter": "cursor", "detail": "Is not a cursor of this list.", "code": "cursor"}
         raise Problem("validation_error", faults=[fault]) from None
+
+
+async def _find_page(request: web.Request, filters: dict[str, Any], after: Position, size: int) -> list[Row]:
+    page = {"before_created_at": after.created_at, "before_id": after.id, "page_size": size}
+    if all(value is None for value in filters.values()):
+        tasks: list[Row] = await queries.list_tasks(request.app[DATABASE], user_id=caller(request), **page)
+        return tasks
+    tasks = await queries.list_tasks_by_status(request.app[DATABASE], user_id=caller(request), **filters, **page)
+    if not tasks and filters["status"] is not None:
+        await _check_status_parameter(request, filters["status"])
+    return tasks
 
 
 async def _check_agreement(request: web.Request, given: dict[str, Any]) -> None:
