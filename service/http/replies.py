@@ -24,25 +24,26 @@ _NATIVE_FIELDS = (Flag, Text, Timestamp, fields.Integer, fields.UUID)
 
 def reply(schema: Schema, row: Row, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with one row."""
-    return _reply(row_serialiser(schema)(row), status, headers)
+    return reply_json(row_serialiser(schema)(row), status=status, headers=headers)
 
 
 def reply_list(schema: Schema, rows: Iterable[Row]) -> web.Response:
     """Answer with every row of a short list: `{"items": […]}`."""
     serialise = row_serialiser(schema)
-    return _reply({"items": [serialise(row) for row in rows]})
+    return reply_json({"items": [serialise(row) for row in rows]})
 
 
 def reply_page(schema: Schema, rows: Iterable[Row], next_cursor: str | None, next_url: str | None) -> web.Response:
     """Answer with one page: `{"items": […], "next_cursor": …}`, and a link (RFC 8288) while there is more."""
     serialise = row_serialiser(schema)
     headers = {str(hdrs.LINK): f'<{next_url}>; rel="next"'} if next_url else None
-    return _reply({"items": [serialise(row) for row in rows], "next_cursor": next_cursor}, headers=headers)
+    return reply_json({"items": [serialise(row) for row in rows], "next_cursor": next_cursor}, headers=headers)
 
 
 def reply_json(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Answer with a value that no table holds."""
-    return _reply(value, status, headers)
+    """Answer with a value, which may hold UUIDs and times."""
+    body = orjson.dumps(value, default=_write_uuid, option=orjson.OPT_UTC_Z)
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 @cache
@@ -70,11 +71,6 @@ def row_serialiser(schema: Schema) -> Callable[[Row], dict[str, Any]]:
         return values
 
     return serialise
-
-
-def _reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    body = orjson.dumps(value, default=_write_uuid, option=orjson.OPT_UTC_Z)
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 def _write_uuid(value: object) -> str:

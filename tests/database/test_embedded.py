@@ -26,10 +26,11 @@ VERSION_15 = Path("/usr/lib/postgresql/15/bin")
 QUICK = {"fsync": "off"}
 # A program that enters `running`, says what it got, and after a line from us (or a Ctrl-C) whether the server answers.
 PROGRAM = """
-import json, os, subprocess, sys
+import json, os, signal, subprocess, sys
 from pathlib import Path
 from service.database.embedded import packaged_binaries, running
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job is started with it ignored.
 binaries = packaged_binaries()
 if len(sys.argv) > 2:
     os.setgroups([]); os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[2]))
