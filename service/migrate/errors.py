@@ -17,7 +17,8 @@ def explained(what: str) -> Iterator[None]:
     try:
         yield
     except (psycopg.Error, LockTimeout) as error:
-        raise MigrationError(f"{what}: {reason(error)}.") from error
+        said = reason(error)
+        raise MigrationError(f"{what}: {said if said.endswith(('.', '?')) else said + '.'}") from error
 
 
 def reason(error: BaseException) -> str:
