@@ -16,7 +16,7 @@ from service.database.queries import queries
 from service.dsn import Dsn
 from service.settings import Settings
 
-log = structlog.get_logger("database")
+log = structlog.get_logger()
 
 # A connection that lay idle for longer is asked whether it is still there; a dropped one that the kernel knows of is
 # noticed without asking. One that is in steady use costs no round trip for it.

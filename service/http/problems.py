@@ -234,6 +234,11 @@ def invalid(pointer: str, detail: str, code: str) -> Problem:
     return Problem("validation_error", faults=[{"pointer": pointer, "detail": detail, "code": code}])
 
 
+def invalid_parameter(parameter: str, detail: str, code: str) -> Problem:
+    """Make a `validation_error` about one parameter of the query string."""
+    return Problem("validation_error", faults=[{"parameter": parameter, "detail": detail, "code": code}])
+
+
 def problem_response(problem: Problem, *, instance: str, request_id: str) -> web.Response:
     """Render a problem for the request whose path is `instance`."""
     kind = problem.kind

@@ -59,7 +59,7 @@ class Protocol(web.RequestHandler):
             problem = Problem("bad_request")
         else:
             problem = problem_of(exc or RuntimeError(message or "the request handler failed"))
-        response = _answer(problem, request)
+        response = _answer(problem, request.path, request.headers.get("X-Request-Id"))
         response.force_close()
         return response
 
@@ -68,16 +68,14 @@ class Protocol(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer; an exception of the framework, as for `Expect`, becomes a problem first."""
         if isinstance(resp, web.HTTPException):
-            resp = _answer(problem_of(resp), request)
+            resp = _answer(problem_of(resp), request.path, request.headers.get("X-Request-Id"))
         return await super().finish_response(request, resp, start_time)
 
     def _refuse_slow_head(self) -> None:
         # There is no request yet, so nothing of aiohttp's can answer it.
         if self.transport is not None:
-            request_id = choose_request_id(None)
-            log.info("slow head", request_id=request_id)
-            response = problem_response(Problem("request_timeout"), instance="", request_id=request_id)
-            mark(response, request_id)
+            response = _answer(Problem("request_timeout"), path="", given_id=None)
+            log.info("slow head", request_id=response.headers["X-Request-Id"])
             body = cast(bytes, response.body)
             fields = {**response.headers, "Content-Length": str(len(body)), "Connection": "close"}
             lines = ["HTTP/1.1 408 Request Timeout", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
@@ -90,9 +88,9 @@ class Protocol(web.RequestHandler):
             self._head_timer = None
 
 
-def _answer(problem: Problem, request: web.BaseRequest) -> web.Response:
-    request_id = choose_request_id(request.headers.get("X-Request-Id"))
-    response = problem_response(problem, instance=request.path, request_id=request_id)
+def _answer(problem: Problem, path: str, given_id: str | None) -> web.Response:
+    request_id = choose_request_id(given_id)
+    response = problem_response(problem, instance=path, request_id=request_id)
     mark(response, request_id)
     return response
 

@@ -12,7 +12,7 @@ from service.http.identity import caller
 from service.http.keys import DATABASE
 from service.http.pagination import FIRST, Position, next_cursor, read_cursor
 from service.http.preconditions import etag, is_unchanged, required_versions
-from service.http.problems import Problem, invalid
+from service.http.problems import Problem, invalid, invalid_parameter
 from service.http.replies import Row, reply, reply_list, reply_page
 from service.tasks.schemas import Task, TaskCreate, TaskListQuery, TaskStatus, TaskUpdate
 
@@ -130,8 +130,7 @@ def _read_position(cursor: str | None, scope: str) -> Position:
     try:
         return read_cursor(cursor, scope)
     except ValueError:
-        fault = {"parameter": "cursor", "detail": "Is not a cursor of this list.", "code": "cursor"}
-        raise Problem("validation_error", faults=[fault]) from None
+        raise invalid_parameter("cursor", "Is not a cursor of this list.", "cursor") from None
 
 
 async def _find_page(request: web.Request, filters: dict[str, Any], after: Position, size: int) -> list[Row]:
@@ -158,5 +157,4 @@ async def _check_agreement(request: web.Request, given: dict[str, Any]) -> None:
 async def _check_status_parameter(request: web.Request, status: str) -> None:
     """Tell an empty list from a status that does not exist; only an empty list costs a look."""
     if await queries.get_task_status(request.app[DATABASE], status=status) is None:
-        fault = {"parameter": "status", "detail": "There is no such status.", "code": "unknown_status"}
-        raise Problem("validation_error", faults=[fault])
+        raise invalid_parameter("status", "There is no such status.", "unknown_status")
