@@ -1,6 +1,7 @@
 """The service's settings: one frozen object, read once from the environment. Nothing else reads the environment."""
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from marshmallow.validate import OneOf, Range
 from service.dsn import Dsn
 
 _SECRET_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is at least as long as its hash.
+
+# As a browser sends it: lower case, no default port to strip, no path, no wildcard.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 
 
 class SettingsError(Exception):
@@ -34,6 +38,7 @@ class Settings:
     database_url: Dsn | None
     host: str
     port: int
+    workers: int
     jwt_secret: str = field(repr=False)
     jwt_issuer: str
     jwt_audience: str
@@ -48,6 +53,8 @@ class Settings:
     statement_timeout: float
     max_body_bytes: int
     read_timeout: float
+    cors_origins: frozenset[str]
+    require_if_match: bool
     shutdown_timeout: float
     debug: bool
     log_level: str
@@ -74,6 +81,7 @@ class Settings:
         if os.environ.get("APP_ENV") != "production":
             env.read_env(env_file, recurse=False)
         env.add_parser("dsn", _parse_dsn)
+        env.add_parser("origins", _parse_origins)
         env.add_parser("secret", _parse_secret)
         app_env: str = env.str("APP_ENV", "development", validate=OneOf(["development", "production"]))
         is_production = app_env == "production"
@@ -86,6 +94,7 @@ class Settings:
             "database_url": env.dsn("DATABASE_URL", **unset),
             "host": env.str("HOST", "127.0.0.1"),
             "port": env.int("PORT", 8000, validate=Range(0, 65535)),
+            "workers": env.int("WORKERS", 1, validate=Range(1, 64)),
             "jwt_secret": env.secret("JWT_SECRET", **unset_key),
             "jwt_issuer": env.str("JWT_ISSUER", "task-service", validate=_not_empty),
             "jwt_audience": env.str("JWT_AUDIENCE", "task-service", validate=_not_empty),
@@ -100,6 +109,8 @@ class Settings:
             "statement_timeout": env.float("STATEMENT_TIMEOUT", 5.0, validate=_positive),
             "max_body_bytes": env.int("MAX_BODY_BYTES", 65536, validate=Range(1)),
             "read_timeout": env.float("READ_TIMEOUT", 15.0, validate=_positive),
+            "cors_origins": env.origins("CORS_ORIGINS", ""),
+            "require_if_match": env.bool("REQUIRE_IF_MATCH", default=False),
             "shutdown_timeout": env.float("SHUTDOWN_TIMEOUT", 10.0, validate=_positive),
             "debug": env.bool("DEBUG", default=False),
             "log_level": env.str("LOG_LEVEL", "info", validate=OneOf(["debug", "info", "warning", "error"])),
@@ -128,6 +139,15 @@ def _parse_dsn(value: str | None) -> Dsn | None:
         return None if value is None else Dsn.parse(value)
     except ValueError as error:
         raise ValidationError(str(error)) from None
+
+
+def _parse_origins(value: str) -> frozenset[str]:
+    """Read origins as browsers write them (RFC 6454, section 6.2), separated by commas."""
+    origins = [origin.strip() for origin in value.split(",") if origin.strip()]
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValidationError(f"{origin!r} is no origin: write https://example.com or https://example.com:8443.")
+    return frozenset(origins)
 
 
 def _parse_secret(value: str | None) -> str | None:

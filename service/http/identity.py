@@ -1,11 +1,14 @@
-"""Who is calling: set by the authentication middleware, read by handlers."""
+"""Who is calling, and whose tasks a request is about."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
 from aiohttp import web
+
+from service.http.problems import Problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _HandlerT = TypeVar("_HandlerT", bound=Handler)
@@ -26,6 +29,32 @@ CALLER = web.RequestKey("caller", Caller)
 def caller(request: web.Request) -> UUID:
     """Return the id of the user who is calling."""
     return request[CALLER].user_id
+
+
+def owner(request: web.Request) -> UUID:
+    """Return the id of the user whose tasks the request is about: the caller, whom the alias names in its path.
+
+    Raises:
+        Problem: `not_found`, when the path names somebody else.
+    """
+    user_id = caller(request)
+    if "user_id" in request.match_info and path_uuid(request, "user_id") != user_id:
+        raise Problem("not_found")
+    return user_id
+
+
+def path_uuid(request: web.Request, name: str) -> UUID:
+    """Read a UUID in the path.
+
+    Raises:
+        Problem: `not_found`; what is no UUID is the id of nothing.
+    """
+    text = request.match_info[name]
+    with suppress(ValueError):
+        # UUID() reads more spellings than one; a thing has one address.
+        if str(value := UUID(text)) == text.lower():
+            return value
+    raise Problem("not_found")
 
 
 def public(handler: _HandlerT) -> _HandlerT:

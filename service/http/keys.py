@@ -5,9 +5,23 @@ import asyncio
 from aiohttp import web
 
 from service.database.pool import Database
+from service.database.queries import Executor
 
+CORS_ORIGINS: web.AppKey[frozenset[str]] = web.AppKey("cors_origins", frozenset)
+"""The origins whose pages may read the answers."""
 DATABASE = web.AppKey("database", Database)
 DRAINING = web.AppKey("draining", asyncio.Event)
 """Set once the service is shutting down."""
 READ_TIMEOUT = web.AppKey("read_timeout", float)
 """Seconds in which a body must arrive."""
+REQUIRE_IF_MATCH = web.AppKey("require_if_match", bool)
+"""Whether a change without If-Match is refused."""
+
+EXECUTOR: web.RequestKey[Executor] = web.RequestKey("executor", Executor)
+"""The connection of the transaction that a request is answered in, where there is one."""
+
+
+def executor(request: web.Request) -> Executor:
+    """Return what the queries of a request run on: the connection of its transaction, else the pool."""
+    found: Executor = request.get(EXECUTOR, request.app[DATABASE])
+    return found

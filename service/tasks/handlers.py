@@ -1,19 +1,17 @@
 """Tasks: each handler parses, asks the database, replies. Whose a task is, is decided in the WHERE clause."""
 
-from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 from aiohttp import web
 
 from service.database.queries import queries
 from service.http.bodies import MERGE_PATCH, read_body, read_query
-from service.http.identity import caller
-from service.http.keys import DATABASE
-from service.http.pagination import FIRST, Position, next_cursor, read_cursor
+from service.http.identity import owner, path_uuid
+from service.http.keys import executor
 from service.http.preconditions import etag, is_unchanged, required_versions
-from service.http.problems import Problem, invalid, invalid_parameter
+from service.http.problems import Problem, invalid
 from service.http.replies import Row, reply, reply_list, reply_page
+from service.tasks.listing import find_page
 from service.tasks.schemas import Task, TaskCreate, TaskListQuery, TaskStatus, TaskUpdate
 
 routes = web.RouteTableDef()
@@ -26,33 +24,31 @@ _task_status = TaskStatus()
 
 
 @routes.post("/api/tasks", name="tasks")
+@routes.post("/api/{user_id}/tasks")
 async def create_task(request: web.Request) -> web.Response:
-    """Create a task for the caller: 201 with its Location and ETag."""
+    """Create a task: 201 with its Location and ETag."""
     draft = await read_body(request, _create)
     await _check_agreement(request, draft)
     completed = draft.pop("completed", False)
     draft.setdefault("status", "complete" if completed else "incomplete")
-    task = await queries.create_task(request.app[DATABASE], user_id=caller(request), **draft)
-    return reply(_task, task, status=201, headers={"Location": f"/api/tasks/{task['id']}", **_etag(task)})
+    task = await queries.create_task(executor(request), user_id=owner(request), **draft)
+    return reply(_task, task, status=201, headers={"Location": f"{request.path}/{task['id']}", **_etag(task)})
 
 
 @routes.get("/api/tasks")
+@routes.get("/api/{user_id}/tasks")
 async def list_tasks(request: web.Request) -> web.Response:
-    """Answer with one page of the caller's tasks, newest first."""
+    """Answer with one page of the user's tasks."""
     asked = read_query(request, _list)
-    filters = {name: asked.get(name) for name in ("status", "completed")}
-    limit, scope = asked["limit"], f"{caller(request)} -created_at {filters}"
-    after = _read_position(asked.get("cursor"), scope)
-    # One more than was asked for tells whether there is more.
-    tasks = await _find_page(request, filters, after, limit + 1)
-    cursor = next_cursor(tasks, limit, scope)
+    tasks, cursor = await find_page(request, owner(request), asked)
     next_url = str(request.rel_url.update_query(cursor=cursor)) if cursor else None
-    return reply_page(_task, tasks[:limit], cursor, next_url)
+    return reply_page(_task, tasks, cursor, next_url)
 
 
 @routes.get("/api/tasks/{id}", name="task")
+@routes.get("/api/{user_id}/tasks/{id}")
 async def get_task(request: web.Request) -> web.Response:
-    """Answer with one of the caller's tasks, or with 304 when the caller's copy is still current."""
+    """Answer with one of the user's tasks, or with 304 when the caller's copy is still current."""
     task = await _get(request)
     if is_unchanged(request, task["version"]):
         return web.Response(status=304, headers=_etag(task))
@@ -60,14 +56,15 @@ async def get_task(request: web.Request) -> web.Response:
 
 
 @routes.patch("/api/tasks/{id}")
+@routes.patch("/api/{user_id}/tasks/{id}")
 async def update_task(request: web.Request) -> web.Response:
-    """Change what the merge patch names of one of the caller's tasks: 200 with the new ETag."""
-    task_id, versions = _task_id(request), required_versions(request)
+    """Change what the merge patch names of one of the user's tasks: 200 with the new ETag."""
+    task_id, versions = path_uuid(request, "id"), required_versions(request)
     changes = await read_body(request, _update, MERGE_PATCH)
     await _check_agreement(request, changes)
     task = await queries.update_task(
-        request.app[DATABASE],
-        user_id=caller(request),
+        executor(request),
+        user_id=owner(request),
         id=task_id,
         versions=versions,
         title=changes.get("title"),
@@ -82,10 +79,11 @@ async def update_task(request: web.Request) -> web.Response:
 
 
 @routes.delete("/api/tasks/{id}")
+@routes.delete("/api/{user_id}/tasks/{id}")
 async def delete_task(request: web.Request) -> web.Response:
-    """Remove one of the caller's tasks: 204."""
+    """Remove one of the user's tasks: 204."""
     deleted = await queries.delete_task(
-        request.app[DATABASE], user_id=caller(request), id=_task_id(request), versions=required_versions(request)
+        executor(request), user_id=owner(request), id=path_uuid(request, "id"), versions=required_versions(request)
     )
     if deleted is None:
         raise _stale(await _get(request))
@@ -95,24 +93,14 @@ async def delete_task(request: web.Request) -> web.Response:
 @routes.get("/api/task-statuses", name="task-statuses")
 async def list_task_statuses(request: web.Request) -> web.Response:
     """Answer with the states that a task can be in."""
-    return reply_list(_task_status, await queries.list_task_statuses(request.app[DATABASE]))
+    return reply_list(_task_status, await queries.list_task_statuses(executor(request)))
 
 
 async def _get(request: web.Request) -> Row:
-    task: Row | None = await queries.get_task(request.app[DATABASE], user_id=caller(request), id=_task_id(request))
+    task: Row | None = await queries.get_task(executor(request), user_id=owner(request), id=path_uuid(request, "id"))
     if task is None:
         raise Problem("not_found")
     return task
-
-
-def _task_id(request: web.Request) -> UUID:
-    """Read the id in the path; what is no UUID is the id of no task."""
-    text = request.match_info["id"]
-    with suppress(ValueError):
-        # UUID() reads more spellings than one; a task has one address.
-        if str(task_id := UUID(text)) == text.lower():
-            return task_id
-    raise Problem("not_found")
 
 
 def _etag(task: Row) -> dict[str, str]:
@@ -124,37 +112,11 @@ def _stale(task: Row) -> Problem:
     return Problem("precondition_failed", headers=_etag(task))
 
 
-def _read_position(cursor: str | None, scope: str) -> Position:
-    if cursor is None:
-        return FIRST
-    try:
-        return read_cursor(cursor, scope)
-    except ValueError:
-        raise invalid_parameter("cursor", "Is not a cursor of this list.", "cursor") from None
-
-
-async def _find_page(request: web.Request, filters: dict[str, Any], after: Position, size: int) -> list[Row]:
-    page = {"before_created_at": after.created_at, "before_id": after.id, "page_size": size}
-    if all(value is None for value in filters.values()):
-        tasks: list[Row] = await queries.list_tasks(request.app[DATABASE], user_id=caller(request), **page)
-        return tasks
-    tasks = await queries.list_tasks_by_status(request.app[DATABASE], user_id=caller(request), **filters, **page)
-    if not tasks and filters["status"] is not None:
-        await _check_status_parameter(request, filters["status"])
-    return tasks
-
-
 async def _check_agreement(request: web.Request, given: dict[str, Any]) -> None:
     """Refuse a status and a completed that say different things; only a request that has both costs a look."""
     if "status" in given and "completed" in given:
-        status = await queries.get_task_status(request.app[DATABASE], status=given["status"])
+        status = await queries.get_task_status(executor(request), status=given["status"])
         if status is None:
             raise invalid("/status", "There is no such status.", "unknown_status")
         if status["is_done"] != given["completed"]:
             raise invalid("/completed", "Does not agree with the status.", "disagreement")
-
-
-async def _check_status_parameter(request: web.Request, status: str) -> None:
-    """Tell an empty list from a status that does not exist; only an empty list costs a look."""
-    if await queries.get_task_status(request.app[DATABASE], status=status) is None:
-        raise invalid_parameter("status", "There is no such status.", "unknown_status")
