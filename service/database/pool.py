@@ -135,7 +135,12 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection with a transaction around what is done with it."""
         async with self.connection() as connection, connection.transaction():
-            yield connection
+            try:
+                yield connection
+            except TimeoutError:
+                # A server that says nothing any more would keep a ROLLBACK waiting for as long again.
+                connection.terminate()
+                raise
 
     async def acquire(self) -> Connection:
         """Take a connection that is neither too old nor dead, in POOL_TIMEOUT; it has to be given back."""

@@ -8,6 +8,11 @@ from service.http.problems import KINDS
 
 # What no request can break, and why.
 _UNREACHABLE = {
+    "idempotency_records_fingerprint_length_check": "it is always a SHA-256",
+    "idempotency_records_key_length_check": "no longer key is let in",
+    "idempotency_records_pkey": "the record of a key that is used again is replaced",
+    "idempotency_records_status_success_check": "a refusal is raised, and not kept",
+    "idempotency_records_user_id_fkey": "the write before it has met the user, and holds them or a task of theirs",
     "task_statuses_pkey": "no route adds a status",
     "task_statuses_position_key": "no route adds a status",
     "task_statuses_status_format_check": "no route adds a status",

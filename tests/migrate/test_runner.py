@@ -269,6 +269,10 @@ def add_rows(dsn: Dsn) -> None:
     statements = {
         "users": "INSERT INTO users (email, password_hash) VALUES ('ann@example.org', 'x') ON CONFLICT DO NOTHING",
         "tasks": "INSERT INTO tasks (user_id, title, status) SELECT id, 'Water the plants', 'complete' FROM users",
+        "idempotency_records": (
+            "INSERT INTO idempotency_records (caller_id, key, user_id, fingerprint, status) "
+            "SELECT id, gen_random_uuid()::text, id, sha256('x'), 204 FROM users"
+        ),
     }
     for table, statement in statements.items():
         if run_sql(dsn, f"SELECT to_regclass('{table}')") != [(None,)]:

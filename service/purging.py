@@ -1,0 +1,79 @@
+"""Purging: what has expired is removed, by every process now and then and by `python -m service purge`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from random import uniform
+
+import asyncpg
+import structlog
+
+from service.database.pool import Database
+from service.database.queries import Executor, queries
+from service.dsn import Dsn
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+_PURGES = {"idempotency_records": queries.purge_idempotency_records}
+_BATCH_SIZE = 1000  # milliseconds of work, after which the locks are let go
+_INTERVAL_SECONDS = 600.0
+
+
+class PurgeError(Exception):
+    """The database cannot be purged; the message is one line."""
+
+
+async def purge(executor: Executor) -> dict[str, int]:
+    """Remove what has expired, in batches of a transaction each.
+
+    Returns:
+        How many rows of each table were removed.
+    """
+    removed = dict.fromkeys(_PURGES, 0)
+    for table, purge_batch in _PURGES.items():
+        count = _BATCH_SIZE
+        while count == _BATCH_SIZE:
+            count = await purge_batch(executor, batch_size=_BATCH_SIZE)
+            removed[table] += count
+    return removed
+
+
+async def purge_once(dsn: Dsn, settings: Settings) -> dict[str, int]:
+    """Purge a database, on a connection of one's own.
+
+    Raises:
+        PurgeError: it cannot be reached, or lacks the tables.
+    """
+    try:
+        database = await Database.connect(dsn, replace(settings, pool_size=1, pool_max_overflow=0))
+        try:
+            return await purge(database)
+        finally:
+            await database.close()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise PurgeError(f"The database at {dsn} cannot be purged: {str(error) or type(error).__name__}") from None
+
+
+@asynccontextmanager
+async def purging(database: Database) -> AsyncIterator[None]:
+    """Purge every ten minutes or so, while the block runs."""
+    task = asyncio.create_task(_purge_again_and_again(database))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _purge_again_and_again(database: Database) -> None:
+    while True:
+        # Processes that were started together shall not purge together.
+        await asyncio.sleep(_INTERVAL_SECONDS * uniform(0.5, 1.5))  # noqa: S311 -- it guards nothing
+        try:
+            removed = await purge(database)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the next time it may be over
+            log.warning("purging failed", error=type(error).__name__, detail=str(error))
+        else:
+            log.info("purged", **removed)

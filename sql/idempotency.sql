@@ -1,0 +1,59 @@
+-- name: create_idempotency_record(caller_id, key, user_id, fingerprint, status, location, etag, body)^
+-- Keep the answer to a write under its caller's key, in the place of a record that has expired.
+-- Returns: its key, exactly one row.
+-- Plan: insert.
+INSERT INTO idempotency_records (caller_id, key, user_id, fingerprint, status, location, etag, body)
+VALUES (:caller_id, :key, :user_id, :fingerprint, :status, :location, :etag, :body)
+ON CONFLICT (caller_id, key) DO UPDATE
+SET
+    user_id = excluded.user_id,
+    fingerprint = excluded.fingerprint,
+    status = excluded.status,
+    location = excluded.location,
+    etag = excluded.etag,
+    body = excluded.body,
+    expires_at = excluded.expires_at
+RETURNING caller_id, key;
+
+-- name: get_idempotency_record(caller_id, key)^
+-- The answer that a caller's key had, while it is kept.
+-- Returns: the answer and the fingerprint of its request, no row when the key is new or its record has expired.
+-- Plan: idempotency_records_pkey.
+-- Scope: its caller and not one user, since the same key for another user is another request and has to be refused.
+SELECT fingerprint, status, location, etag, body
+FROM idempotency_records
+WHERE caller_id = :caller_id
+    AND key = :key
+    AND expires_at > now();
+
+-- name: lock_idempotency_key(caller_id, key)$
+-- Lock a caller's key until the end of the transaction, without waiting. That two keys have one hash is harmless: one
+-- of two simultaneous requests is told to come back.
+-- Returns: boolean, false when another transaction holds the lock.
+-- Plan: no table.
+SELECT pg_try_advisory_xact_lock(hashtextextended(:caller_id::uuid || :key::text, 0));
+
+-- name: purge_idempotency_records(batch_size)$
+-- Remove expired records, but for those that another transaction holds.
+-- Returns: integer, how many it removed; fewer than batch_size means that no more are to be had.
+-- Plan: idempotency_records_expires_at_idx, then idempotency_records_pkey.
+-- Scope: all users, since time passes for everybody.
+WITH expired AS (
+    SELECT caller_id, key
+    FROM idempotency_records
+    WHERE expires_at <= now()
+    ORDER BY expires_at
+    LIMIT :batch_size
+    FOR UPDATE SKIP LOCKED
+),
+
+removed AS (
+    DELETE FROM idempotency_records
+    USING expired
+    WHERE idempotency_records.caller_id = expired.caller_id
+        AND idempotency_records.key = expired.key
+    RETURNING idempotency_records.key
+)
+
+SELECT count(*)
+FROM removed;
