@@ -1,5 +1,9 @@
 -- Generated from migrations/ by `make schema`: do not edit.
 
+CREATE COLLATION public.tasks_search (provider = builtin, locale = 'C.UTF-8');
+
+COMMENT ON COLLATION public.tasks_search IS 'Knows the case of every letter of Unicode, in no language in particular.';
+
 CREATE FUNCTION public.tasks_before_insert() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO '$user', 'public'
@@ -63,6 +67,39 @@ $$;
 
 COMMENT ON FUNCTION public.users_before_update() IS 'Keeps id and created_at; moves updated_at when something changed.';
 
+CREATE TABLE public.idempotency_records (
+    caller_id uuid NOT NULL,
+    key text NOT NULL,
+    user_id uuid NOT NULL,
+    fingerprint bytea NOT NULL,
+    status smallint NOT NULL,
+    location text,
+    etag text,
+    body bytea,
+    expires_at timestamp with time zone DEFAULT (now() + '24:00:00'::interval) NOT NULL,
+    CONSTRAINT idempotency_records_fingerprint_length_check CHECK ((octet_length(fingerprint) = 32)),
+    CONSTRAINT idempotency_records_key_length_check CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255))),
+    CONSTRAINT idempotency_records_status_success_check CHECK (((status >= 200) AND (status <= 299)))
+);
+
+COMMENT ON TABLE public.idempotency_records IS 'The answers of keyed writes that succeeded, each added in the transaction of its write.';
+
+COMMENT ON COLUMN public.idempotency_records.caller_id IS 'Who sent the key. No foreign key: whatever can authenticate can be a caller, not users alone.';
+
+COMMENT ON COLUMN public.idempotency_records.key IS 'The Idempotency-Key itself, without the quotes it may have been sent in.';
+
+COMMENT ON COLUMN public.idempotency_records.user_id IS 'Whose tasks the write was about; the answer holds them, and goes with them.';
+
+COMMENT ON COLUMN public.idempotency_records.fingerprint IS 'SHA-256 of what makes two requests the same one.';
+
+COMMENT ON COLUMN public.idempotency_records.location IS 'The header field of the answer; NULL means it had none.';
+
+COMMENT ON COLUMN public.idempotency_records.etag IS 'The header field of the answer; NULL means it had none.';
+
+COMMENT ON COLUMN public.idempotency_records.body IS 'The bytes of the answer, which are JSON; NULL means it had none.';
+
+COMMENT ON COLUMN public.idempotency_records.expires_at IS 'From then on the key is free again; the row stays until it is purged.';
+
 CREATE TABLE public.task_statuses (
     status text NOT NULL,
     is_done boolean NOT NULL,
@@ -117,6 +154,9 @@ COMMENT ON COLUMN public.users.email IS 'Canonical form: NFKC, lower case, the d
 
 COMMENT ON COLUMN public.users.password_hash IS 'bcrypt over base64(HMAC-SHA-384(pepper, password)); never leaves this row.';
 
+ALTER TABLE ONLY public.idempotency_records
+    ADD CONSTRAINT idempotency_records_pkey PRIMARY KEY (caller_id, key);
+
 ALTER TABLE ONLY public.task_statuses
     ADD CONSTRAINT task_statuses_pkey PRIMARY KEY (status);
 
@@ -132,6 +172,10 @@ ALTER TABLE ONLY public.users
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
+CREATE INDEX idempotency_records_expires_at_idx ON public.idempotency_records USING btree (expires_at);
+
+CREATE INDEX idempotency_records_user_id_idx ON public.idempotency_records USING btree (user_id);
+
 CREATE INDEX tasks_user_id_created_at_id_idx ON public.tasks USING btree (user_id, created_at DESC, id DESC);
 
 CREATE INDEX tasks_user_id_status_created_at_id_idx ON public.tasks USING btree (user_id, status, created_at DESC, id DESC);
@@ -141,6 +185,9 @@ CREATE TRIGGER tasks_set_completed_at BEFORE INSERT ON public.tasks FOR EACH ROW
 CREATE TRIGGER tasks_set_updated_at BEFORE UPDATE ON public.tasks FOR EACH ROW EXECUTE FUNCTION public.tasks_before_update();
 
 CREATE TRIGGER users_set_updated_at BEFORE UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION public.users_before_update();
+
+ALTER TABLE ONLY public.idempotency_records
+    ADD CONSTRAINT idempotency_records_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_status_fkey FOREIGN KEY (status) REFERENCES public.task_statuses(status);

@@ -141,6 +141,11 @@ async def test_every_constraint_has_a_name_that_was_chosen(connection: asyncpg.C
         """
     )
     assert {(row["relation"], row["conname"], row["contype"]) for row in rows} == {
+        ("idempotency_records", "idempotency_records_pkey", "p"),
+        ("idempotency_records", "idempotency_records_user_id_fkey", "f"),
+        ("idempotency_records", "idempotency_records_key_length_check", "c"),
+        ("idempotency_records", "idempotency_records_fingerprint_length_check", "c"),
+        ("idempotency_records", "idempotency_records_status_success_check", "c"),
         ("users", "users_pkey", "p"),
         ("users", "users_email_key", "u"),
         ("users", "users_email_canonical_check", "c"),

@@ -17,18 +17,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _POSITION = struct.Struct(">q16s")
 _DIGEST_BYTES = 12
+_NO_ID = UUID(int=0)  # RFC 9562, section 5.9: it is nothing's id, and comes before every other.
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page of a list ordered by `(created_at, id)` begins: after this pair."""
+    """Where a page of a list ordered by `(created_at, id)` begins: right after this pair, in either direction."""
 
     created_at: datetime
     id: UUID
 
 
-# Newest first, every item comes after this.
-FIRST = Position(datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
+def start_of(moment: datetime) -> Position:
+    """Return the position between what was created before a moment and what was created then or later."""
+    return Position(moment, _NO_ID)
 
 
 def write_cursor(position: Position, scope: str) -> str:

@@ -1,6 +1,7 @@
 """One page of a list of tasks: which query finds it, and where it begins."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,11 +9,24 @@ from aiohttp import web
 
 from service.database.queries import queries
 from service.http.keys import executor
-from service.http.pagination import FIRST, Position, next_cursor, read_cursor
+from service.http.pagination import Position, next_cursor, read_cursor, start_of
 from service.http.problems import invalid_parameter
 from service.http.replies import Row
+from service.tasks.schemas import NEWEST_FIRST, OLDEST_FIRST
 
-_FILTERS = ("status", "completed")
+_FILTERS = ("status", "completed", "created_after", "created_before", "q")
+# Every task was created between these.
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC)
+# For each order: of all tasks, by status, and matching a text.
+_QUERIES = {
+    NEWEST_FIRST: (queries.list_tasks, queries.list_tasks_by_status, queries.list_tasks_matching),
+    OLDEST_FIRST: (
+        queries.list_tasks_oldest_first,
+        queries.list_tasks_by_status_oldest_first,
+        queries.list_tasks_matching_oldest_first,
+    ),
+}
 
 
 async def find_page(request: web.Request, owner: UUID, asked: Mapping[str, Any]) -> tuple[list[Row], str | None]:
@@ -27,22 +41,44 @@ async def find_page(request: web.Request, owner: UUID, asked: Mapping[str, Any])
         Problem: `validation_error`, when the cursor is not one of this list, or the status is none.
     """
     filters = {name: asked.get(name) for name in _FILTERS}
-    limit, scope = asked["limit"], f"{owner} -created_at {filters}"
-    after = _read_position(asked.get("cursor"), scope)
+    limit, scope = asked["limit"], ascii((str(owner), asked["sort"], filters))
+    bounds = _bounds(asked, _read_position(asked.get("cursor"), scope))
     # One more than was asked for tells whether there is more.
-    page = {"before_created_at": after.created_at, "before_id": after.id, "page_size": limit + 1}
-    if all(value is None for value in filters.values()):
-        tasks: list[Row] = await queries.list_tasks(executor(request), user_id=owner, **page)
-    else:
-        tasks = await queries.list_tasks_by_status(executor(request), user_id=owner, **filters, **page)
-        if not tasks and filters["status"] is not None:
-            await _check_status(request, filters["status"])
+    tasks = await _find(request, asked, user_id=owner, **bounds, page_size=limit + 1)
+    if not tasks and "status" in asked:
+        await _check_status(request, asked["status"])
     return tasks[:limit], next_cursor(tasks, limit, scope)
 
 
-def _read_position(cursor: str | None, scope: str) -> Position:
+async def _find(request: web.Request, asked: Mapping[str, Any], **page: object) -> list[Row]:
+    all_tasks, by_status, matching = _QUERIES[asked["sort"]]
+    state = {"status": asked.get("status"), "completed": asked.get("completed")}
+    if asked.get("q"):
+        found = matching(executor(request), q=asked["q"], **state, **page)
+    elif state["status"] is None and state["completed"] is None:
+        found = all_tasks(executor(request), **page)
+    else:
+        found = by_status(executor(request), **state, **page)
+    tasks: list[Row] = await found
+    return tasks
+
+
+def _bounds(asked: Mapping[str, Any], after: Position | None) -> dict[str, object]:
+    """Say where the list is read from, and how far.
+
+    Of two bounds where reading begins, the cursor is the nearer one: it was made of a task of this list.
+    """
+    created_after, created_before = asked.get("created_after", _EARLIEST), asked.get("created_before", _LATEST)
+    if asked["sort"] == NEWEST_FIRST:
+        start = after or start_of(created_before)
+        return {"before_created_at": start.created_at, "before_id": start.id, "created_after": created_after}
+    start = after or start_of(created_after)
+    return {"after_created_at": start.created_at, "after_id": start.id, "created_before": created_before}
+
+
+def _read_position(cursor: str | None, scope: str) -> Position | None:
     if cursor is None:
-        return FIRST
+        return None
     try:
         return read_cursor(cursor, scope)
     except ValueError:

@@ -2,15 +2,17 @@
 
 import base64
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from service.http.pagination import FIRST, Position, read_cursor, write_cursor
+from service.http.pagination import Position, read_cursor, start_of, write_cursor
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _moments = st.datetimes(timezones=st.just(UTC))
+_LATEST = Position(datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 _positions = st.builds(Position, _moments, st.uuids())
 _scopes = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -41,7 +43,7 @@ def test_a_cursor_with_another_byte_is_refused(position: Position, place: int, f
         read_cursor(base64.urlsafe_b64encode(raw).decode(), "scope")
 
 
-@example(FIRST, 20, "/")  # base64 proper, for the "_" of its form in a URL
+@example(_LATEST, 20, "/")  # base64 proper, for the "_" of its form in a URL
 @given(_positions, st.integers(0, 47), st.sampled_from(_ALPHABET + "+/=%. "))
 def test_a_cursor_with_another_character_is_refused(position: Position, place: int, character: str) -> None:
     cursor = write_cursor(position, "scope")
@@ -50,7 +52,7 @@ def test_a_cursor_with_another_character_is_refused(position: Position, place: i
         read_cursor(cursor[:place] + character + cursor[place + 1 :], "scope")
 
 
-@example(FIRST, "", "=")  # padding that pads nothing
+@example(_LATEST, "", "=")  # padding that pads nothing
 @given(_positions, st.text(max_size=5), st.text(max_size=5))
 def test_a_cursor_with_anything_around_it_is_refused(position: Position, before: str, after: str) -> None:
     assume(before or after)
@@ -64,6 +66,9 @@ def test_what_is_no_cursor_is_refused_whatever_it_is(text: str) -> None:
         read_cursor(text, "scope")
 
 
-def test_every_position_comes_after_the_first() -> None:
-    # Newest first: what has been created by now is less.
-    assert (FIRST.created_at, FIRST.id.int) > (datetime.now(UTC), 0)
+@given(_moments, _moments, st.uuids())
+def test_the_start_of_a_moment_divides_what_was_created_before_it_from_the_rest(
+    moment: datetime, created_at: datetime, id_: UUID
+) -> None:
+    start = start_of(moment)
+    assert ((created_at, id_) > (start.created_at, start.id)) == (created_at >= moment)

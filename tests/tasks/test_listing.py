@@ -1,71 +1,18 @@
-"""Lists of tasks: newest first, in keyset pages that neither skip nor repeat."""
+"""Lists of tasks: in keyset pages that neither skip nor repeat, and what may be asked of them."""
 
-import asyncio
-import base64
-from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+import string
+from urllib.parse import quote
 
 import asyncpg
 import pytest
 
-from tests.conftest import Answer, Api
+from tests.conftest import Api, Service
+from tests.http.raw import exchange, head
 from tests.sharing import NewUser
+from tests.tasks.lists import ids_of, insert_tasks, next_page, parameters_of, walk
 
-
-async def _insert(
-    connection: asyncpg.Connection, user: Api, count: int, *, ties: int = 1, statuses: tuple[str, ...] = ("incomplete",)
-) -> list[str]:
-    """Insert tasks of which each `ties` in a row have one moment of creation; return their ids as a list has them."""
-    rows = await connection.fetch(
-        """
-        INSERT INTO tasks (user_id, title, status, created_at)
-        SELECT
-            $1, 'Task ' || n, ($4::text[])[n % cardinality($4::text[]) + 1], now() - n / $3 * interval '1 microsecond'
-        FROM generate_series(0, $2 - 1) AS n
-        RETURNING id, created_at
-        """,
-        user.user_id,
-        count,
-        ties,
-        list(statuses),
-    )
-    return [str(row["id"]) for row in sorted(rows, key=lambda row: (row["created_at"], row["id"]), reverse=True)]
-
-
-async def _walk(user: Api, **parameters: object) -> list[Any]:
-    """Follow `Link` to the end; return every item."""
-    items: list[Any] = []
-    path: str | None = f"/api/tasks?{urlencode(parameters)}"
-    while path:
-        page = await user.get(path)
-        assert page.status == 200, page.text
-        items += page.body["items"]
-        path = _next(page)
-    return items
-
-
-def _next(page: Answer) -> str | None:
-    """The address of the next page, which Link and `next_cursor` agree about."""
-    assert page.body.keys() == {"items", "next_cursor"}
-    cursor = page.body["next_cursor"]
-    if cursor is None:
-        assert "Link" not in page.headers
-        return None
-    address, relation = page.headers["Link"].split("; ")
-    assert relation == 'rel="next"'
-    assert dict(parse_qsl(urlsplit(address[1:-1]).query))["cursor"] == cursor
-    assert (address[0], address[-1]) == ("<", ">")
-    return address[1:-1]
-
-
-def _ids(items: list[Any]) -> list[str]:
-    return [item["id"] for item in items]
-
-
-def _parameters(answer: Answer) -> set[str]:
-    """The parameters that a validation error names."""
-    assert (answer.status, answer.code) == (422, "validation_error"), answer.text
-    return {error["parameter"] for error in answer.body["errors"]}
+# RFC 3986, section 2, without "#", where a fragment would begin.
+_IN_A_URL = set("%-._~:/?[]@!$&'()*+,;=" + string.ascii_letters + string.digits)
 
 
 async def test_a_new_user_has_an_empty_list(alice: Api) -> None:
@@ -79,156 +26,34 @@ async def test_the_newest_task_comes_first(alice: Api) -> None:
     assert (await alice.get("/api/tasks")).body == {"items": tasks[::-1], "next_cursor": None}
 
 
+async def test_the_oldest_task_comes_first_where_that_is_asked_for(alice: Api) -> None:
+    tasks = [await alice.new_task(f"Task {n}") for n in range(5)]
+    assert (await alice.get("/api/tasks?sort=created_at")).body == {"items": tasks, "next_cursor": None}
+    assert (await alice.get("/api/tasks?sort=-created_at")).body == {"items": tasks[::-1], "next_cursor": None}
+
+
 async def test_a_changed_task_keeps_its_place(alice: Api) -> None:
     tasks = [await alice.new_task(f"Task {n}") for n in range(3)]
     await alice.patch(f"/api/tasks/{tasks[0]['id']}", {"title": "Changed last"})
-    assert _ids((await alice.get("/api/tasks")).body["items"]) == _ids(tasks[::-1])
+    assert ids_of((await alice.get("/api/tasks")).body["items"]) == ids_of(tasks[::-1])
 
 
 async def test_a_page_has_50_tasks_unless_asked_otherwise_and_200_at_most(
     alice: Api, connection: asyncpg.Connection
 ) -> None:
-    ids = await _insert(connection, alice, 201)
+    ids = await insert_tasks(connection, alice, 201)
     for query, size in (("", 50), ("?limit=1", 1), ("?limit=200", 200), ("?limit=00007", 7)):
         page = await alice.get(f"/api/tasks{query}")
-        assert _ids(page.body["items"]) == ids[:size]
+        assert ids_of(page.body["items"]) == ids[:size]
         assert page.body["next_cursor"] is not None
 
 
 @pytest.mark.parametrize("ties", [1, 4, 100])
 @pytest.mark.parametrize("limit", [1, 7, 20, 39, 40, 41])
 async def test_a_walk_sees_each_task_once(alice: Api, connection: asyncpg.Connection, limit: int, ties: int) -> None:
-    ids = await _insert(connection, alice, 40, ties=ties)
-    assert _ids(await _walk(alice, limit=limit)) == ids
-
-
-@pytest.mark.parametrize(
-    ("filters", "kept"),
-    [
-        ({"status": "incomplete"}, {"incomplete"}),
-        ({"status": "in_progress"}, {"in_progress"}),
-        ({"status": "complete"}, {"complete"}),
-        ({"completed": "true"}, {"complete"}),
-        ({"completed": "false"}, {"incomplete", "in_progress"}),
-        ({"completed": "false", "status": "in_progress"}, {"in_progress"}),
-        ({"completed": "true", "status": "complete"}, {"complete"}),
-        # They contradict each other.
-        ({"completed": "true", "status": "in_progress"}, set()),
-        ({"completed": "false", "status": "complete"}, set()),
-    ],
-    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
-)
-@pytest.mark.parametrize("ties", [1, 10])
-async def test_a_filtered_walk_sees_each_task_of_its_kind_once(
-    alice: Api, connection: asyncpg.Connection, filters: dict[str, str], kept: set[str], ties: int
-) -> None:
-    ids = await _insert(connection, alice, 30, ties=ties, statuses=("incomplete", "in_progress", "complete"))
-    everything = await _walk(alice)
-    assert _ids(everything) == ids
-    assert await _walk(alice, limit=4, **filters) == [item for item in everything if item["status"] in kept]
-
-
-async def test_the_limit_may_change_from_page_to_page(alice: Api, connection: asyncpg.Connection) -> None:
-    ids = await _insert(connection, alice, 10, ties=3)
-    seen, cursor = [], ""
-    for limit in (1, 5, 2, 200):
-        page = (await alice.get(f"/api/tasks?limit={limit}{cursor}")).body
-        seen += _ids(page["items"])
-        cursor = f"&cursor={page['next_cursor']}"
-    assert seen == ids
-
-
-async def test_a_page_can_be_asked_for_again(alice: Api, connection: asyncpg.Connection) -> None:
-    await _insert(connection, alice, 6)
-    path = _next(await alice.get("/api/tasks?limit=2"))
-    assert path
-    assert (await alice.get(path)).body == (await alice.get(path)).body
-
-
-@pytest.mark.parametrize("filters", [{}, {"completed": "false"}], ids=str)
-async def test_a_walk_sees_what_stayed_once_whatever_comes_and_goes(
-    alice: Api, connection: asyncpg.Connection, filters: dict[str, str]
-) -> None:
-    ids = await _insert(connection, alice, 60, ties=5)
-    doomed = ids[1::3]
-    walking = asyncio.Event()
-    added: list[str] = []
-
-    async def write() -> None:
-        await walking.wait()
-        for id_ in reversed(doomed):  # from the end that the walk comes to last
-            await alice.delete(f"/api/tasks/{id_}")
-            added.append((await alice.new_task())["id"])
-
-    async def walk() -> list[str]:
-        seen: list[str] = []
-        path: str | None = f"/api/tasks?limit=3&{urlencode(filters)}"
-        while path:
-            page = await alice.get(path)
-            seen += _ids(page.body["items"])
-            path = _next(page)
-            walking.set()
-        return seen
-
-    _, seen = await asyncio.gather(write(), walk())
-    print(  # noqa: T201 -- the guarantee's figure
-        f"\nseen {len(seen)}, stayed {len(ids) - len(doomed)}, deleted meanwhile {len(doomed)}, added {len(added)}"
-    )
-    assert len(seen) == len(set(seen))
-    stayed = [id_ for id_ in ids if id_ not in doomed]
-    assert [id_ for id_ in seen if id_ in stayed] == stayed
-
-
-async def test_a_cursor_outlives_the_task_that_it_was_made_from(alice: Api, connection: asyncpg.Connection) -> None:
-    ids = await _insert(connection, alice, 4)
-    path = _next(await alice.get("/api/tasks?limit=2"))
-    assert path
-    await alice.delete(f"/api/tasks/{ids[1]}")
-    assert _ids((await alice.get(path)).body["items"]) == ids[2:]
-
-
-async def test_a_cursor_is_bound_to_its_user_and_its_filters(
-    alice: Api, bob: Api, connection: asyncpg.Connection
-) -> None:
-    queries = ("", "status=incomplete&", "completed=false&", "status=incomplete&completed=false&")
-    for user in (alice, bob):
-        await _insert(connection, user, 3)
-    cursors = {
-        (user, query): (await user.get(f"/api/tasks?{query}limit=1")).body["next_cursor"]
-        for user in (alice, bob)
-        for query in queries
-    }
-    for made_for, cursor in cursors.items():
-        for user, query in cursors:
-            answer = await user.get(f"/api/tasks?{query}cursor={cursor}")
-            if (user, query) == made_for:
-                assert answer.status == 200
-            else:
-                assert _parameters(answer) == {"cursor"}
-
-
-async def test_a_cursor_that_was_tampered_with_is_refused(alice: Api, connection: asyncpg.Connection) -> None:
-    await _insert(connection, alice, 3)
-    cursor = (await alice.get("/api/tasks?limit=1")).body["next_cursor"]
-    raw = base64.urlsafe_b64decode(cursor)
-    bad = [
-        "",
-        " ",
-        "x",
-        "null",
-        "%00",
-        "\u0663" * 48,
-        "\ud7ff",
-        cursor[:-1],
-        cursor + "A",
-        cursor[:-4],
-        cursor + "AAAA",
-    ]
-    bad += [cursor + "=", cursor + "\n", " " + cursor, "A" * 48, "A" * 5000]
-    bad += [base64.urlsafe_b64encode(raw[:i] + bytes([raw[i] ^ 1]) + raw[i + 1 :]).decode() for i in range(len(raw))]
-    for value in bad:
-        answer = await alice.get(f"/api/tasks?cursor={quote(value)}")
-        assert _parameters(answer) == {"cursor"}, ascii(value)
+    ids = await insert_tasks(connection, alice, 40, ties=ties)
+    assert ids_of(await walk(alice, limit=limit)) == ids
+    assert ids_of(await walk(alice, limit=limit, sort="created_at")) == ids[::-1]
 
 
 @pytest.mark.parametrize(
@@ -250,6 +75,29 @@ async def test_a_cursor_that_was_tampered_with_is_refused(alice: Api, connection
         (f"status={'x' * 5000}", {"status"}),
         ("status=nope&completed=true", {"status"}),
         ("status=complete&status=incomplete", {"status"}),
+        *[
+            (f"sort={value}", {"sort"})
+            for value in ("", "id", "title", "-id", "Created_At", "%2Bcreated_at", "created_at,id")
+        ],
+        *[
+            (f"sort={value}", {"sort"})
+            for value in ("--created_at", "created_at%20", "created_at%00", "-created_at%20DESC")
+        ],
+        ("sort=created_at&sort=created_at", {"sort"}),
+        # The times themselves are tried in tests/http/test_fields.py.
+        ("created_after=yesterday", {"created_after"}),
+        ("created_before=2026-11-22", {"created_before"}),
+        ("created_after=2026-11-22T09:30:00+02:00", {"created_after"}),
+        ("created_after=&created_before=", {"created_after", "created_before"}),
+        ("created_after=2026-11-22T09:30:00Z&created_after=2026-11-22T09:30:00Z", {"created_after"}),
+        ("created_before=2026-11-22T09:30:00Z%00", {"created_before"}),
+        ("q=a&q=b", {"q"}),
+        ("q=%00", {"q"}),
+        ("q=a%00b&sort=title", {"q", "sort"}),
+        # No UTF-8: a stray byte, an overlong form, a surrogate, beyond Unicode, cut short; in a name as well.
+        *[(f"q=x{value}", {"q"}) for value in ("%ff", "%c0%af", "%ed%a0%80", "%f4%90%80%80", "%C3", "%80", "%E4+b")],
+        ("%ff=1", {r"\udcff"}),
+        ("%ff=1&%ff=2&limit=0", {r"\udcff", "limit"}),
         ("page=2", {"page"}),
         ("offset=2", {"offset"}),
         ("Limit=2", {"Limit"}),
@@ -263,11 +111,48 @@ async def test_a_cursor_that_was_tampered_with_is_refused(alice: Api, connection
 async def test_a_bad_parameter_is_refused_by_name(alice: Api, query: str, named: set[str]) -> None:
     await alice.new_task()
     answer = await alice.get(f"/api/tasks?{query}")
-    assert _parameters(answer) == named
+    assert parameters_of(answer) == named
     assert all(error["detail"] and error["code"] for error in answer.body["errors"])
 
 
 async def test_a_status_that_is_unknown_is_refused_on_every_page(new_user: NewUser) -> None:
     nobody = await new_user()  # without tasks, so that every list is empty
-    assert _parameters(await nobody.get("/api/tasks?status=nope")) == {"status"}
+    assert parameters_of(await nobody.get("/api/tasks?status=nope")) == {"status"}
     assert (await nobody.get("/api/tasks?status=in_progress")).body["items"] == []
+    assert parameters_of(await nobody.get("/api/tasks?status=nope&q=x&sort=created_at")) == {"status"}
+
+
+async def test_a_plus_that_became_a_space_is_explained(alice: Api) -> None:
+    answer = await alice.get("/api/tasks?created_after=2026-11-22T09:30:00+02:00")
+    assert "%2B" in answer.body["errors"][0]["detail"]
+    assert (await alice.get("/api/tasks?created_after=2026-11-22T09:30:00%2B02:00")).status == 200
+
+
+async def test_a_fragment_does_not_get_into_link(service: Service, alice: Api) -> None:
+    for title in ("Task 1", "Task 2"):
+        await alice.new_task(title)
+    page = await exchange(service, head("GET", "/api/tasks?limit=1#>;rel=prev", alice))
+    assert set(next_page(page) or "") <= _IN_A_URL
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        *['"', ">", '"><a', "<", ";", ",", 'x>; rel="prev', " ", "a b", "+", "a+b", "%", "100%", "%41", "%zz", "%2B"],
+        *["&", "a&limit=1", "=", "#", "#x", "?", "/", "\\", "'", "`", "{}|^[]", "~", "_", "ä", "Straße", "日本", "😀"],
+        *["\ufffd", "\u200b", "\x7f", "\t", "\r\nX: y", "a" * 1998],
+    ],
+    ids=lambda q: ascii(q)[:20],
+)
+async def test_link_leads_to_the_next_page_whatever_is_searched_for(service: Service, alice: Api, q: str) -> None:
+    tasks = [await alice.new_task(f"{n}", description=f"<{q}>") for n in range(3)]
+    path: str | None = f"/api/tasks?limit=1&q={quote(q)}"
+    found = []
+    while path:
+        # As it is: a library would quote what had been left unquoted.
+        assert set(path) <= _IN_A_URL
+        page = await exchange(service, head("GET", path, alice))
+        assert page.status == 200
+        found += page.body["items"]
+        path = next_page(page)
+    assert found == tasks[::-1]

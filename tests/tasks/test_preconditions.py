@@ -2,10 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
-from tests.conftest import Api
+from service.dsn import Dsn
+from service.settings import Settings
+from tests.conftest import Api, Service, started
 
 WRITERS = 8
 ROUNDS = 5
@@ -77,6 +82,50 @@ async def test_a_malformed_precondition_is_never_ignored(alice: Api, method: str
     answer = await alice.send(method, f"/api/tasks/{task['id']}", headers={name: value}, **options)
     assert (answer.status, answer.code) == (400, "invalid_precondition")
     assert (await alice.get(f"/api/tasks/{task['id']}")).body == task
+
+
+@pytest.fixture(scope="module")
+async def strict_service(settings: Settings, shared_dsn: Dsn) -> AsyncIterator[Service]:
+    """The service with REQUIRE_IF_MATCH, on the module's database."""
+    async with started(replace(settings, require_if_match=True), shared_dsn) as service:
+        yield service
+
+
+@pytest.fixture
+def strict(alice: Api, strict_service: Service) -> Api:
+    """Alice, where If-Match is required."""
+    return replace(alice, url=strict_service.url)
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_where_it_is_required_a_change_without_if_match_is_428(strict: Api, method: str) -> None:
+    task = await strict.new_task()  # A POST has nothing to match.
+    options = {"body": {"title": "Mine"}} if method == "PATCH" else {}
+    for path in (f"/api/tasks/{task['id']}", f"/api/{strict.user_id}/tasks/{task['id']}", f"/api/tasks/{uuid4()}"):
+        answer = await strict.send(method, path, **options)
+        assert (answer.status, answer.code) == (428, "precondition_required")
+    assert (await strict.get(f"/api/tasks/{task['id']}")).body == task
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [('"1"', 200), ("*", 200), ('"7", "1"', 200), ('"7"', 412), ('W/"1"', 412), ("", 400), ("1", 400), (",", 400)],
+)
+async def test_where_it_is_required_any_if_match_means_what_it_means_elsewhere(
+    strict: Api, value: str, status: int
+) -> None:
+    task = await strict.new_task()
+    path = f"/api/tasks/{task['id']}"
+    answer = await strict.patch(path, {"title": "Mine"}, headers={"If-Match": value})
+    assert answer.status == status
+    assert (await strict.get(path)).body["version"] == (2 if status == 200 else 1)
+    if status == 400:
+        assert answer.code == "invalid_precondition"
+
+
+async def test_where_it_is_required_what_is_no_id_is_404_all_the_same(strict: Api) -> None:
+    assert (await strict.patch("/api/tasks/nope", {"title": "Mine"})).status == 404
+    assert (await strict.delete("/api/tasks/nope")).status == 404
 
 
 async def test_the_lines_of_a_precondition_are_one_list(alice: Api) -> None:

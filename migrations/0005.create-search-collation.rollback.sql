@@ -1,0 +1,3 @@
+-- Loses: nothing.
+
+DROP COLLATION tasks_search;

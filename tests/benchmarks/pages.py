@@ -1,0 +1,183 @@
+"""What a page of a list costs: `make bench`.
+
+For each statement and kind of plan, the cost of page 1 and of page 1,000 of a user with 100,000 tasks, in a table that
+holds those of twenty other users in between:
+
+- `buffers` is how many times a page of 8 KiB was looked at, in memory or on disk. It does not depend on the machine.
+  Where a list is read from its start, page 1,000 looks at a thousand times what page 1 does; here the ratio is 1.
+- `ms` is the time in PostgreSQL, without planning. It does depend on the machine, and on what else it does.
+
+`generic` and `custom` are the plans that PostgreSQL may choose for a prepared statement: one that was made for any
+parameters, and one for those at hand. The last line is what a search costs that finds nothing, and so reads everything.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from service.database import embedded
+from service.database.queries import queries
+from service.http.pagination import Position, start_of
+from service.migrate import runner
+from service.resources import resource_folder
+
+TASKS = 100_000
+PAGE_SIZE = 50
+MODES = ("force_generic_plan", "force_custom_plan")
+# What each statement is asked for: a filter that most tasks pass, so that there is a page 1,000.
+STATEMENTS: dict[str, dict[str, object]] = {
+    "list_tasks": {},
+    "list_tasks_by_status": {"status": None, "completed": False},
+    "list_tasks_by_status_oldest_first": {"status": None, "completed": False},
+    "list_tasks_matching": {"q": "TASK", "status": None, "completed": None},
+    "list_tasks_matching_oldest_first": {"q": "TASK", "status": None, "completed": None},
+    "list_tasks_oldest_first": {},
+}
+_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run of a statement cost, and its plan as EXPLAIN writes it."""
+
+    buffers: int
+    milliseconds: float
+    plan: dict[str, Any]
+
+    def nodes(self) -> Iterator[dict[str, Any]]:
+        """Yield each node of the plan, from the top."""
+        left = [self.plan]
+        while left:
+            yield (node := left.pop())
+            left += node.get("Plans", [])
+
+
+class Explainer:
+    """An executor that explains a statement instead of answering it."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *args: object) -> Cost:
+        """Run the statement, and return what that cost."""
+        arguments = ", ".join("NULL" if argument is None else f"'{argument}'" for argument in args)
+        await self._connection.execute(f"PREPARE explained AS {query}")
+        try:
+            explained = await self._connection.fetchval(
+                f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE explained({arguments})"
+            )
+        finally:
+            await self._connection.execute("DEALLOCATE explained")
+        [found] = json.loads(explained)
+        plan = found["Plan"]
+        return Cost(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], found["Execution Time"], plan)
+
+
+async def load_tasks(connection: asyncpg.Connection) -> UUID:
+    """Give a new user 100,000 tasks, between those of twenty others; return the user's id."""
+    users = [
+        row["id"]
+        for row in await connection.fetch(
+            """
+            INSERT INTO users (email, password_hash)
+            SELECT 'user-' || n || '@bench.example.com', 'x' FROM generate_series(0, 20) AS n
+            RETURNING id
+            """
+        )
+    ]
+    await connection.execute(
+        """
+        INSERT INTO tasks (user_id, title, description, status, created_at)
+        SELECT
+            CASE WHEN n % 5 > 0 THEN $1 ELSE ($2::uuid[])[n / 5 % 20 + 1] END,
+            'Task ' || n,
+            'What is to be done about ' || n,
+            (ARRAY['incomplete', 'in_progress', 'complete', 'incomplete'])[n / 5 % 4 + 1],
+            now() - n / 4 * interval '1 second'
+        FROM generate_series(0, $3 * 5 / 4 - 1) AS n
+        ORDER BY n DESC
+        """,
+        users[0],
+        users[1:],
+        TASKS,
+    )
+    await connection.execute("VACUUM ANALYZE")
+    user: UUID = users[0]
+    return user
+
+
+async def position_of_page(connection: asyncpg.Connection, name: str, user_id: UUID, page: int) -> Position:
+    """Return where a page of a list begins."""
+    start = start_of(_EARLIEST if _is_oldest_first(name) else _LATEST)
+    if page == 1:
+        return start
+    before = _parameters(name, user_id, start) | {"page_size": (page - 1) * PAGE_SIZE}
+    last = (await getattr(queries, name)(connection, **before))[-1]
+    return Position(last["created_at"], last["id"])
+
+
+async def page_cost(connection: asyncpg.Connection, name: str, user_id: UUID, start: Position, **asked: object) -> Cost:
+    """Return what the page that begins there costs, on the second run of two."""
+    for _ in range(2):
+        cost: Cost = await getattr(queries, name)(Explainer(connection), **_parameters(name, user_id, start) | asked)
+    return cost
+
+
+def _parameters(name: str, user_id: UUID, start: Position) -> dict[str, object]:
+    page: dict[str, object] = {"user_id": user_id, "page_size": PAGE_SIZE + 1, **STATEMENTS[name]}
+    if _is_oldest_first(name):
+        return page | {"after_created_at": start.created_at, "after_id": start.id, "created_before": _LATEST}
+    return page | {"before_created_at": start.created_at, "before_id": start.id, "created_after": _EARLIEST}
+
+
+def _is_oldest_first(name: str) -> bool:
+    return name.endswith("_oldest_first")
+
+
+@asynccontextmanager
+async def _database() -> AsyncIterator[asyncpg.Connection]:
+    with embedded.temporary(options={"fsync": "off"}) as server:
+        administrator = await asyncpg.connect(server.dsn.asyncpg_url)
+        await administrator.execute("CREATE DATABASE bench")
+        await administrator.close()
+        dsn = replace(server.dsn, database="bench")
+        await asyncio.to_thread(runner.apply, dsn, resource_folder("migrations"))
+        connection = await asyncpg.connect(dsn.asyncpg_url, server_settings={"jit": "off", "timezone": "UTC"})
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+async def _main() -> None:
+    async with _database() as connection:
+        user_id = await load_tasks(connection)
+        line = "{:36}{:9}{:>10}{:>12}{:>7}{:>10}{:>12}"
+        _print(line.format("", "", "page 1", "page 1,000", "", "page 1", "page 1,000"))
+        _print(line.format("statement", "plan", "buffers", "buffers", "ratio", "ms", "ms"))
+        for name in STATEMENTS:
+            starts = [await position_of_page(connection, name, user_id, page) for page in (1, 1000)]
+            for mode in MODES:
+                await connection.execute(f"SET plan_cache_mode = {mode}")
+                first, last = [await page_cost(connection, name, user_id, start) for start in starts]
+                costs = (first.buffers, last.buffers, f"{last.buffers / first.buffers:.2f}")
+                times = (f"{first.milliseconds:.2f}", f"{last.milliseconds:.2f}")
+                _print(line.format(name, mode.split("_")[1], *costs, *times))
+        start = await position_of_page(connection, "list_tasks_matching", user_id, 1)
+        nothing = await page_cost(connection, "list_tasks_matching", user_id, start, q="no task says so")
+        _print(f"A search that finds nothing in {TASKS:,} tasks: {nothing.milliseconds:.0f} ms.")
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 -- what it is run for
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

@@ -1,0 +1,72 @@
+"""What a page of a list costs, counted in buffers: as much wherever it lies. `make bench` shows the same as a table."""
+
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from service.database.queries import queries
+from tests.benchmarks.pages import MODES, PAGE_SIZE, STATEMENTS, Cost, load_tasks, page_cost, position_of_page
+
+# A page may straddle one more page of the table and of the index, for each of three statuses; and chance.
+_SLACK = 8
+
+
+@pytest.fixture(scope="module")
+async def user_id(connection: asyncpg.Connection) -> UUID:
+    """A user with 100,000 tasks."""
+    return await load_tasks(connection)
+
+
+def _promised_index(name: str) -> str:
+    """The index that the statement's `Plan:` names."""
+    plan = re.search(r"^Plan: (\w+_idx), (.*)", getattr(queries, name).__doc__, re.MULTILINE)
+    assert plan, name
+    assert plan[2].startswith("a sort of at most one page per status" if "by_status" in name else "no sort"), name
+    return plan[1]
+
+
+def _rows_sorted(cost: Cost) -> int:
+    sorts = [node for node in cost.nodes() if node["Node Type"] in {"Sort", "Incremental Sort"}]
+    return max((node["Plans"][0]["Actual Rows"] * node["Plans"][0]["Actual Loops"] for node in sorts), default=0)
+
+
+def _tables_read(cost: Cost) -> list[dict[str, Any]]:
+    return [node for node in cost.nodes() if node.get("Relation Name") == "tasks"]
+
+
+async def test_page_1000_costs_what_page_1_costs(connection: asyncpg.Connection, user_id: UUID) -> None:
+    for name in STATEMENTS:
+        starts = [await position_of_page(connection, name, user_id, page) for page in (1, 1000)]
+        for mode in MODES:
+            await connection.execute(f"SET plan_cache_mode = {mode}")
+            first, last = [await page_cost(connection, name, user_id, start) for start in starts]
+            print(f"{name}, {mode}: page 1 {first.buffers} buffers, page 1,000 {last.buffers}")  # noqa: T201 -- the guarantee's figure
+            assert last.buffers <= first.buffers + _SLACK, name
+            for cost in (first, last):
+                assert cost.plan["Actual Rows"] == PAGE_SIZE + 1
+                assert {node.get("Index Name") for node in _tables_read(cost)} == {_promised_index(name)}, name
+                assert _rows_sorted(cost) <= (3 * (PAGE_SIZE + 1) if "by_status" in name else 0), name
+            # No filter on a bound: it would be tried on every task that lies before it.
+            conditions = [node for node in _tables_read(last) if "Filter" in node and "created_at" in node["Filter"]]
+            assert not conditions, name
+
+
+async def test_a_page_ends_where_the_times_asked_for_end(connection: asyncpg.Connection, user_id: UUID) -> None:
+    moments = "SELECT created_at FROM tasks WHERE user_id = $1 ORDER BY created_at"
+    oldest = await connection.fetchval(f"{moments} LIMIT 1", user_id)
+    newest = await connection.fetchval(f"{moments} DESC LIMIT 1", user_id)
+    bounds = {"created_after": newest - timedelta(seconds=5), "created_before": oldest + timedelta(seconds=5)}
+    for name in STATEMENTS:
+        bound = "created_before" if name.endswith("_oldest_first") else "created_after"
+        start = await position_of_page(connection, name, user_id, 1)
+        for mode in MODES:
+            await connection.execute(f"SET plan_cache_mode = {mode}")
+            whole = await page_cost(connection, name, user_id, start)
+            short = await page_cost(connection, name, user_id, start, **{bound: bounds[bound]})
+            print(f"{name}, {mode}: {short.plan['Actual Rows']} tasks, {short.buffers} buffers")  # noqa: T201 -- the guarantee's figure
+            assert 0 < short.plan["Actual Rows"] < PAGE_SIZE
+            assert short.buffers <= whole.buffers + _SLACK, name
