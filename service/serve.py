@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import cast
 
 import asyncpg
@@ -15,8 +15,10 @@ from aiohttp import web
 from service.app import create_app
 from service.database.pool import Database
 from service.dsn import Dsn
-from service.http.keys import DRAINING
-from service.http.protocol import protocol_factory
+from service.http.keys import DRAINING, REFUSING
+from service.http.metrics import SharedCounts
+from service.http.protocol import Protocol, protocol_factory
+from service.logs import writing
 from service.settings import Settings
 
 log = structlog.get_logger()
@@ -28,6 +30,8 @@ _LINGERING_SECONDS = 1.0
 # After SIGTERM, answers carry `Connection: close`; a client in steady use learns so before its connection is closed.
 _DRAIN_GRACE_SECONDS = 1.0
 _DRAIN_POLL_SECONDS = 0.02
+# What SHUTDOWN_TIMEOUT leaves is cancelled; aiohttp takes this time twice.
+_CANCEL_SECONDS = 0.1
 
 
 class ServeError(Exception):
@@ -59,21 +63,41 @@ def serve(settings: Settings, dsn: Dsn, listener: socket.socket, on_ready: Calla
     Raises:
         ServeError: the database cannot be reached.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        writing(settings.log_level, settings.log_format),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(_serve_until_stopped(settings, dsn, listener, on_ready))
 
 
+async def _go_on() -> None:
+    """Wait for nobody."""
+
+
 @asynccontextmanager
-async def serving(settings: Settings, dsn: Dsn, listener: socket.socket) -> AsyncIterator[web.Application]:
+async def serving(
+    settings: Settings,
+    dsn: Dsn,
+    listener: socket.socket,
+    counts: SharedCounts | None = None,
+    on_closed: Callable[[], Awaitable[None]] = _go_on,
+) -> AsyncIterator[web.Application]:
     """Answer requests on a bound socket while the block runs, and drain at its end.
+
+    Args:
+        settings: what can be set.
+        dsn: the database.
+        listener: the bound socket.
+        counts: what this process counts in, where there are others beside it.
+        on_closed: awaited at the end, when nobody is accepted any more and before anybody is asked to leave.
 
     Raises:
         ServeError: the database cannot be reached.
     """
     database = await _connect(dsn, settings)
     try:
-        app = create_app(settings, database)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.shutdown_timeout)
+        app = create_app(settings, database, counts or SharedCounts.of(1)[0])
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CANCEL_SECONDS)
         await runner.setup()
         connections = cast(web.Server, runner.server)
         protocol = protocol_factory(
@@ -89,13 +113,11 @@ async def serving(settings: Settings, dsn: Dsn, listener: socket.socket) -> Asyn
             yield app
         finally:
             log.info("draining", connections=len(connections.connections))
-            app[DRAINING].set()
             server.close()
-            with suppress(TimeoutError):
-                # aiohttp may take its timeout twice, once to wait and once to cancel.
-                async with asyncio.timeout(_DRAIN_GRACE_SECONDS + settings.shutdown_timeout):
-                    await _wait_for_leavers(connections)
-                    await runner.cleanup()
+            await on_closed()
+            app[DRAINING].set()
+            await _drain(app, connections, settings.shutdown_timeout)
+            await runner.cleanup()
     finally:
         await database.close()
     log.info("stopped")
@@ -133,9 +155,15 @@ def _stop_on_signals() -> asyncio.Event:
     return stopping
 
 
-async def _wait_for_leavers(server: web.Server) -> None:
-    """Let clients in steady use leave by themselves, for a moment."""
+async def _drain(app: web.Application, connections: web.Server, seconds: float) -> None:
+    """Let clients in steady use leave by themselves; then refuse what is new until what was accepted is answered."""
+    await _wait_until(lambda: not connections.connections, _DRAIN_GRACE_SECONDS)
+    app[REFUSING].set()
+    await _wait_until(lambda: not any(cast(Protocol, one).is_busy for one in connections.connections), seconds)
+
+
+async def _wait_until(is_over: Callable[[], bool], seconds: float) -> None:
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + _DRAIN_GRACE_SECONDS
-    while server.connections and loop.time() < deadline:  # noqa: ASYNC110 -- aiohttp tells of no connection's end
+    deadline = loop.time() + seconds
+    while not is_over() and loop.time() < deadline:  # noqa: ASYNC110 -- aiohttp tells of no connection's end
         await asyncio.sleep(_DRAIN_POLL_SECONDS)

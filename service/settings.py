@@ -17,8 +17,10 @@ from service.dsn import Dsn
 
 _SECRET_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is at least as long as its hash.
 
-# As a browser sends it: lower case, no default port to strip, no path, no wildcard.
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+# As a browser sends it: lower case, no path, no wildcard, and no port that goes without saying.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::([1-9][0-9]{0,4}))?")
+_UNSENT_PORT = re.compile(r"http:.*:80|https:.*:443")
+_MAX_PORT = 65535
 
 
 class SettingsError(Exception):
@@ -145,7 +147,8 @@ def _parse_origins(value: str) -> frozenset[str]:
     """Read origins as browsers write them (RFC 6454, section 6.2), separated by commas."""
     origins = [origin.strip() for origin in value.split(",") if origin.strip()]
     for origin in origins:
-        if not _ORIGIN.fullmatch(origin):
+        match = _ORIGIN.fullmatch(origin)
+        if not match or _UNSENT_PORT.fullmatch(origin) or int(match[1] or 0) > _MAX_PORT:
             raise ValidationError(f"{origin!r} is no origin: write https://example.com or https://example.com:8443.")
     return frozenset(origins)
 

@@ -17,6 +17,7 @@ from service.dsn import Dsn
 from service.logs import writing
 from service.settings import Settings
 from tests.conftest import Api, started
+from tests.http.raw import exchange, head
 
 _CANARY = "canary-7f3a"
 
@@ -185,6 +186,82 @@ async def test_a_request_is_one_line_that_says_what_happened(dsn: Dsn, settings:
     assert 0 < mine["ms"] < 5000
     assert (nobodys["path"], nobodys["status"], nobodys["user_id"]) == ("/api/nowhere", 404, None)
     assert [event["event"] for event in _events(stream)][-2:] == ["draining", "stopped"]
+
+
+_TRACE_ID, _SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+_GOOD_TRACEPARENTS = [
+    f"00-{_TRACE_ID}-{_SPAN}-01",
+    f"00-{_TRACE_ID}-{_SPAN}-00",
+    f"00-{_TRACE_ID}-{_SPAN}-ff",
+    f"  00-{_TRACE_ID}-{_SPAN}-03  ",
+    f"01-{_TRACE_ID}-{_SPAN}-01",  # of a version to come, what it has in common with this one
+    f"cc-{_TRACE_ID}-{_SPAN}-01-what-the-future-will-be-like",
+    f"fe-{_TRACE_ID}-{_SPAN}-01-",
+]
+_BAD_TRACEPARENTS = [
+    "",
+    "00",
+    f"00-{_TRACE_ID}-{_SPAN}",
+    f"00-{_TRACE_ID}-{_SPAN}-",
+    f"00-{_TRACE_ID}-{_SPAN}-1",
+    f"00-{_TRACE_ID}-{_SPAN}-0x",
+    f"00-{_TRACE_ID}-{_SPAN}-01-more",
+    f"00-{_TRACE_ID}-{_SPAN}-01-",
+    f"00-{_TRACE_ID}-{_SPAN}-011",
+    f"01-{_TRACE_ID}-{_SPAN}-011",
+    f"01-{_TRACE_ID}-{_SPAN}-01.more",
+    f"ff-{_TRACE_ID}-{_SPAN}-01",
+    f"0-{_TRACE_ID}-{_SPAN}-01",
+    f"0x-{_TRACE_ID}-{_SPAN}-01",
+    f"000-{_TRACE_ID}-{_SPAN}-01",
+    f"00-{'0' * 32}-{_SPAN}-01",
+    f"00-{_TRACE_ID}-{'0' * 16}-01",
+    f"00-{_TRACE_ID[1:]}-{_SPAN}-01",
+    f"00-{_TRACE_ID}a-{_SPAN}-01",
+    f"00-{_TRACE_ID}-{_SPAN[1:]}-01",
+    f"00-{_TRACE_ID.upper()}-{_SPAN}-01",
+    f"00-{_TRACE_ID}-{_SPAN.upper()}-01",
+    f"00-{'g' * 32}-{_SPAN}-01",
+    f"00-{chr(0xB2) * 32}-{_SPAN}-01",
+    f"00_{_TRACE_ID}_{_SPAN}_01",
+    f"00-{_TRACE_ID}-{_SPAN}-01,00-{_TRACE_ID}-{_SPAN}-01",
+    f'"00-{_TRACE_ID}-{_SPAN}-01"',
+    "x" * 5000,
+]
+
+
+async def test_a_trace_is_continued_in_every_event_of_its_request(dsn: Dsn, settings: Settings) -> None:
+    stream = io.StringIO()
+    with writing("debug", "json", stream):
+        async with started(replace(settings, debug=True), dsn) as service, aiohttp.ClientSession() as session:
+            api = await Api(session, service.url).new_user("alice@example.com")
+            for number, value in enumerate(_GOOD_TRACEPARENTS):
+                await api.get("/api/tasks", headers={"traceparent": value, "X-Request-Id": f"traced-{number}"})
+            await api.get("/no/such/path", headers={"TRACEPARENT": _GOOD_TRACEPARENTS[0], "X-Request-Id": "traced-404"})
+            # Nothing of it is left for the next request of the connection.
+            await api.get("/api/tasks", headers={"X-Request-Id": "untraced"})
+    traced = [event for event in _events(stream) if str(event.get("request_id")).startswith("traced-")]
+    statements = [event for event in traced if event["event"] == "statement"]
+    assert len(statements) == len(_GOOD_TRACEPARENTS)
+    assert len(traced) == 2 * len(_GOOD_TRACEPARENTS) + 1
+    assert {(event["trace_id"], event["parent_id"]) for event in traced} == {(_TRACE_ID, _SPAN)}
+    for event in _events(stream):
+        assert event in traced or not {"trace_id", "parent_id"} & event.keys()
+    print(f"{len(traced)} events of {len(_GOOD_TRACEPARENTS) + 1} traced requests carry the trace")  # noqa: T201 -- the figure
+
+
+async def test_a_malformed_trace_is_ignored(dsn: Dsn, settings: Settings) -> None:
+    stream = io.StringIO()
+    with writing("info", "json", stream):
+        async with started(settings, dsn) as service:
+            for value in _BAD_TRACEPARENTS:
+                answer = await exchange(service, head("GET", "/health/live", traceparent=value))
+                assert answer.status == 200
+            good = {"traceparent": _GOOD_TRACEPARENTS[0], "Traceparent": _GOOD_TRACEPARENTS[1]}
+            assert (await exchange(service, head("GET", "/health/live", **good))).status == 200  # which of the two?
+    requests = [event for event in _events(stream) if event["event"] == "request"]
+    assert len(requests) == len(_BAD_TRACEPARENTS) + 1
+    assert not [event for event in requests if {"trace_id", "parent_id"} & event.keys()]
 
 
 async def test_no_secret_is_logged_whatever_is_asked(dsn: Dsn, settings: Settings) -> None:

@@ -4,6 +4,7 @@ import re
 
 from aiohttp import hdrs, web
 
+from service.http.keys import REQUIRE_IF_MATCH
 from service.http.problems import Problem
 
 # An opaque tag may hold any visible character but the quote, obs-text included; elements of a list may be empty. The
@@ -22,15 +23,18 @@ def etag(version: int) -> str:
 
 
 def required_versions(request: web.Request) -> list[int] | None:
-    """Return the versions that If-Match allows; None where it is absent or `*`.
+    """Return the versions that If-Match allows; None where it is `*`, or absent and not required.
 
     Tags are compared strongly, so a weak one matches nothing, and neither does one that no version has.
 
     Raises:
-        Problem: `invalid_precondition` when the header is neither `*` nor a list of entity tags.
+        Problem: `invalid_precondition` when the header is neither `*` nor a list of entity tags;
+            `precondition_required` when it is required and absent (RFC 6585, section 3).
     """
     tags = _read(request, hdrs.IF_MATCH)
     if tags is None:
+        if hdrs.IF_MATCH not in request.headers and request.app[REQUIRE_IF_MATCH]:
+            raise Problem("precondition_required")
         return None
     return [int(tag) for weak, tag in tags if not weak and _VERSION.fullmatch(tag) and int(tag) <= _MAX_VERSION]
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, cast
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service.http.middlewares import choose_request_id, mark
 from service.http.problems import Problem, problem_of, problem_response
@@ -28,11 +28,16 @@ class Protocol(web.RequestHandler):
         self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is here whose answer has not been sent; else the next request is waited for."""
+        return self._waiter is None or self._waiter.done()
+
     def data_received(self, data: bytes) -> None:
         """Take bytes, and set or stop the clock of a head that is not complete."""
         super().data_received(data)
         # What came has not completed a head: there was none yet, or aiohttp still waits for the next.
-        if self._request_count == 0 or (self._waiter is not None and not self._waiter.done()):
+        if self._request_count == 0 or not self.is_busy:
             if self._head_timer is None:
                 self._head_timer = self._loop.call_later(self._head_timeout, self._refuse_slow_head)
         elif self._head_timer is not None:
@@ -57,6 +62,9 @@ class Protocol(web.RequestHandler):
             # Without aiohttp's message, which quotes the bytes: they may hold a token.
             log.info("bad request", remote=request.remote)
             problem = Problem("bad_request")
+        elif isinstance(exc, UnicodeEncodeError) and hdrs.EXPECT in request.headers:
+            # aiohttp's answer to an unmet Expect quotes it, and fails at bytes that are no UTF-8.
+            problem = Problem("expectation_failed")
         else:
             problem = problem_of(exc or RuntimeError(message or "the request handler failed"))
         response = _answer(problem, request.path, request.headers.get("X-Request-Id"))

@@ -17,6 +17,9 @@ from service.http.problems import KINDS
 from service.settings import Settings
 from tests.conftest import Api, Service, started
 from tests.http.raw import head, wire
+from tests.sharing import on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 JSON = {"Content-Type": "application/json"}
 

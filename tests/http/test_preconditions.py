@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
+from service.http.keys import REQUIRE_IF_MATCH
 from service.http.preconditions import etag, is_unchanged, required_versions
 from service.http.problems import Problem
 
@@ -16,6 +17,12 @@ _separators = st.sampled_from([",", ", ", " , ", ",,", "\t,"])
 _anything = st.text(
     st.sampled_from('"W/*, \t1239') | st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=16
 )
+
+
+def _app(*, require_if_match: bool) -> web.Application:
+    app = web.Application()
+    app[REQUIRE_IF_MATCH] = require_if_match
+    return app
 
 
 def _request(name: str, *lines: str) -> web.Request:
@@ -58,6 +65,14 @@ def test_no_text_is_more_than_a_refusal(lines: list[str]) -> None:
 
 
 def test_without_the_header_there_is_no_precondition() -> None:
-    request = make_mocked_request("GET", "/")
+    request = make_mocked_request("GET", "/", app=_app(require_if_match=False))
     assert required_versions(request) is None
+    assert not is_unchanged(request, 1)
+
+
+def test_where_it_is_required_a_missing_if_match_is_refused_and_a_missing_if_none_match_is_not() -> None:
+    request = make_mocked_request("GET", "/", app=_app(require_if_match=True))
+    with pytest.raises(Problem) as refused:
+        required_versions(request)
+    assert refused.value.kind.code == "precondition_required"
     assert not is_unchanged(request, 1)
