@@ -1,20 +1,14 @@
 """`python -m service serve`, as people start and stop it: in a process of its own."""
 
 import asyncio
-import dataclasses
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import aiohttp
 import asyncpg
@@ -22,96 +16,16 @@ import psutil
 import pytest
 
 from service.dsn import Dsn
-from service.settings import Settings
 from tests.conftest import PASSWORD, Api
+from tests.processes import PRODUCTION, command, folder, postgres_processes, serving
 
-_SECRETS = {"JWT_SECRET": "canary-" + "j" * 40, "PASSWORD_PEPPER": "canary-" + "p" * 40}
-_PRODUCTION = {"APP_ENV": "production", **_SECRETS}
-
-
-@dataclass(frozen=True, slots=True)
-class _Process:
-    """A process that serves: where, and what it said at first."""
-
-    process: subprocess.Popen[str]
-    said: list[str]
-    errors: Path
-
-    @property
-    def url(self) -> str:
-        greeting = next(line for line in self.said if line.startswith("Serving on "))
-        return greeting.split()[2].rstrip(".")
-
-    async def end(self, number: signal.Signals) -> int:
-        """Send a signal and return the exit code."""
-        self.process.send_signal(number)
-        return await self.wait()
-
-    async def wait(self) -> int:
-        return await asyncio.to_thread(self.process.wait, 30)
-
-
-def _command(cwd: Path, *args: str, **variables: str) -> dict[str, Any]:
-    """Everything to start a command of the service with, seeing these variables of ours and no other."""
-    names = {field.name.upper() for field in dataclasses.fields(Settings)}
-    bare = {name: value for name, value in os.environ.items() if name not in names}
-    quick = {"PORT": "0", "BCRYPT_COST": "4", "DATA_DIR": str(cwd / "data"), "LOG_FORMAT": "json"}
-    return {
-        "args": [sys.executable, "-m", "service", *args],
-        "cwd": cwd,
-        "env": bare | quick | variables,
-        "text": True,
-        "stdin": subprocess.DEVNULL,
-        "stdout": subprocess.PIPE,
-    }
-
-
-@asynccontextmanager
-async def _serving(cwd: Path, *args: str, last_line: str = "Serving on ", **variables: str) -> AsyncIterator[_Process]:
-    """Start the service, wait for its greeting, and leave nothing of it behind."""
-    errors = cwd / "stderr"
-    with errors.open("a") as stderr:
-        command = _command(cwd, "serve", *args, **variables)
-        process = subprocess.Popen(**command, stderr=stderr, start_new_session=True)  # noqa: ASYNC220 -- it is only started here
-    assert process.stdout
-    try:
-        said: list[str] = []
-        while not (said and said[-1].startswith(last_line)):
-            line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), 60)
-            assert line, f"it ended: {said} {errors.read_text()}"
-            said.append(line.rstrip("\n"))
-        yield _Process(process, said, errors)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(30)
-        process.stdout.close()
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that `nobody` can reach, so that what root's PostgreSQL keeps stays within and goes with it."""
-    with tempfile.TemporaryDirectory(prefix="task-service-test-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
-
-
-def _postgres(data_dir: Path) -> list[psutil.Process]:
-    """Every process of a PostgreSQL whose data are below this folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()).is_relative_to(data_dir):
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
+__all__ = ["folder"]
 
 
 async def _none_left(data_dir: Path, seconds: float) -> float:
     """Wait until that PostgreSQL is gone, and return how long it took."""
     started = monotonic()
-    while left := _postgres(data_dir):
+    while left := postgres_processes(data_dir):
         assert monotonic() - started < seconds, left
         await asyncio.sleep(0.02)
     return monotonic() - started
@@ -119,7 +33,7 @@ async def _none_left(data_dir: Path, seconds: float) -> float:
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not here, and the lines are for curl")
 async def test_a_first_start_is_all_it_takes_and_a_second_finds_what_the_first_left(folder: Path) -> None:
-    async with _serving(folder, last_line="curl -sS http", DEBUG="true") as first, aiohttp.ClientSession() as session:
+    async with serving(folder, last_line="curl -sS http", DEBUG="true") as first, aiohttp.ClientSession() as session:
         # The greeting ends with the lines to paste; the first of them is there, two more follow.
         assert first.process.stdout
         lines = [first.said[-1], first.process.stdout.readline(), first.process.stdout.readline()]
@@ -135,21 +49,21 @@ async def test_a_first_start_is_all_it_takes_and_a_second_finds_what_the_first_l
         assert (await api.get("/health/ready")).body["checks"]["migrations"] == "ok"
         login = {"email": "me@example.com", "password": PASSWORD}
         token = (await api.post("/api/auth/login", login)).body["access_token"]
-        command = _command(folder, "migrate", "status")
-        status = await asyncio.to_thread(lambda: subprocess.run(**command, timeout=60, check=False))
+        options = command(folder, "migrate", "status")
+        status = await asyncio.to_thread(lambda: subprocess.run(**options, timeout=60, check=False))
         assert status.returncode == 0
         assert status.stdout
         assert all(line.endswith("  applied") for line in status.stdout.splitlines())
         assert (await api.get("/health/ready")).status == 200  # the look at the database did not end it
-        assert _postgres(folder)
+        assert postgres_processes(folder)
         assert await first.end(signal.SIGTERM) == 0
-    assert _postgres(folder) == []
+    assert postgres_processes(folder) == []
     logged = first.errors.read_text()
     assert '"event":"statement"' in logged  # DEBUG by itself is enough
     assert '"event":"stopped"' in logged
     assert PASSWORD not in logged
     assert token not in logged
-    async with _serving(folder) as second, aiohttp.ClientSession() as session:
+    async with serving(folder) as second, aiohttp.ClientSession() as session:
         assert not any("applied in" in line for line in second.said)
         api = Api(session, second.url, token)  # signed with the secret that the first start kept
         titles = [task["title"] for task in (await api.get("/api/tasks")).body["items"]]
@@ -158,9 +72,9 @@ async def test_a_first_start_is_all_it_takes_and_a_second_finds_what_the_first_l
         # Ctrl-C in a terminal reaches every process of the group.
         os.killpg(second.process.pid, signal.SIGINT)
         assert await second.wait() == 0
-    assert _postgres(folder) == []
-    async with _serving(folder) as third:
-        assert _postgres(folder)
+    assert postgres_processes(folder) == []
+    async with serving(folder) as third:
+        assert postgres_processes(folder)
         assert await third.end(signal.SIGKILL) == -signal.SIGKILL
         took = await _none_left(folder, seconds=10)
         print(f"PostgreSQL was gone {took:.2f} s after kill -9 of the service")  # noqa: T201 -- the guarantee's figure
@@ -172,7 +86,7 @@ async def test_accepted_requests_survive_a_sigterm_under_load(
 ) -> None:
     acknowledged: list[str] = []
     refused = 0
-    async with _serving(folder, **_PRODUCTION, DATABASE_URL=dsn.libpq_url) as service:
+    async with serving(folder, **PRODUCTION, DATABASE_URL=dsn.libpq_url) as service:
         assert psutil.Process(service.process.pid).children() == []  # DATABASE_URL is set: nothing embedded starts
         assert not (folder / "data").exists()
         stopping, loaded = asyncio.Event(), asyncio.Event()
@@ -219,8 +133,8 @@ async def test_accepted_requests_survive_a_sigterm_under_load(
 
 
 async def test_production_does_not_migrate_and_says_that_it_is_behind(empty_database: Dsn, folder: Path) -> None:
-    variables = {**_PRODUCTION, "DATABASE_URL": empty_database.libpq_url}
-    async with _serving(folder, "--host", "::1", **variables) as service, aiohttp.ClientSession() as session:
+    variables = {**PRODUCTION, "DATABASE_URL": empty_database.libpq_url}
+    async with serving(folder, "--host", "::1", **variables) as service, aiohttp.ClientSession() as session:
         assert service.url.startswith("http://[::1]:")
         assert len(service.said) == 1  # no curl lines, and nothing applied
         ready = await Api(session, service.url).get("/health/ready")
@@ -246,9 +160,7 @@ def test_a_database_that_cannot_be_served_from_is_one_clear_line(dsn: Dsn, tmp_p
         starts = [
             (
                 database,
-                subprocess.Popen(
-                    **_command(tmp_path, "serve", **_PRODUCTION, DATABASE_URL=url), stderr=subprocess.PIPE
-                ),
+                subprocess.Popen(**command(tmp_path, "serve", **PRODUCTION, DATABASE_URL=url), stderr=subprocess.PIPE),
             )
             for database in (unreachable, replace(dsn, password="canary"), replace(dsn, database="nowhere"))
             for url in (database.libpq_url,)
