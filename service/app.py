@@ -1,7 +1,11 @@
 """The application: the only place where the parts are put together."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
+from functools import cache
+from typing import Any
 
+import orjson
 from aiohttp import web
 
 from service.accounts.authentication import authenticate
@@ -11,16 +15,27 @@ from service.accounts.tokens import TOKENS, Tokens
 from service.database.pool import Database
 from service.health.handlers import MIGRATIONS
 from service.health.handlers import routes as health_routes
-from service.http.keys import CORS_ORIGINS, DATABASE, DRAINING, READ_TIMEOUT, REQUIRE_IF_MATCH
+from service.http.keys import CORS_ORIGINS, DATABASE, DRAINING, OPENAPI, READ_TIMEOUT, REFUSING, REQUIRE_IF_MATCH
+from service.http.metrics import METRICS, Metrics, SharedCounts
 from service.http.middlewares import edge
+from service.http.openapi import document
 from service.http.pages import routes as page_routes
+from service.purging import purging
 from service.resources import resource_folder
 from service.settings import Settings
 from service.tasks.handlers import routes as task_routes
 
+_ROUTES = (account_routes, health_routes, page_routes, task_routes)
 
-def create_app(settings: Settings, database: Database) -> web.Application:
-    """Return the application; it closes neither the database nor anything else that it was given."""
+
+def create_app(settings: Settings, database: Database, counts: SharedCounts) -> web.Application:
+    """Return the application; it closes neither the database nor anything else that it was given.
+
+    Args:
+        settings: what can be set.
+        database: the pool.
+        counts: what this process counts in.
+    """
     app = web.Application(middlewares=[edge, authenticate], client_max_size=settings.max_body_bytes)
     app[CORS_ORIGINS] = settings.cors_origins
     app[DATABASE] = database
@@ -28,15 +43,34 @@ def create_app(settings: Settings, database: Database) -> web.Application:
     app[MIGRATIONS] = frozenset(
         file.stem for file in resource_folder("migrations").glob("*.sql") if not file.stem.endswith(".rollback")
     )
+    app[OPENAPI] = orjson.dumps(openapi())
     app[PASSWORDS] = Passwords(settings.password_pepper, settings.bcrypt_cost)
     app[READ_TIMEOUT] = settings.read_timeout
+    app[REFUSING] = asyncio.Event()
     app[REQUIRE_IF_MATCH] = settings.require_if_match
     app[TOKENS] = Tokens(settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience, ttl=settings.access_token_ttl)
-    for routes in (account_routes, health_routes, page_routes, task_routes):
+    for routes in _ROUTES:
         app.add_routes(routes)
+    app[METRICS] = Metrics(counts, app.router, database, settings.pool_size + settings.pool_max_overflow)
     app.on_cleanup.append(_close_passwords)
+    app.cleanup_ctx.append(_note_metrics)
+    app.cleanup_ctx.append(_purge)
     return app
+
+
+@cache
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of every route."""
+    return document(route for routes in _ROUTES for route in routes if isinstance(route, web.RouteDef))
 
 
 async def _close_passwords(app: web.Application) -> None:
     app[PASSWORDS].close()
+
+
+def _note_metrics(app: web.Application) -> AbstractAsyncContextManager[None]:
+    return app[METRICS].noting()
+
+
+def _purge(app: web.Application) -> AbstractAsyncContextManager[None]:
+    return purging(app[DATABASE])

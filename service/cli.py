@@ -1,5 +1,6 @@
 """The command line. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,17 +9,20 @@ from pathlib import Path
 import click
 import orjson
 
+from service.app import openapi as openapi_document
 from service.database import embedded
 from service.dsn import Dsn
-from service.logs import writing
 from service.migrate import runner, snapshot
+from service.purging import PurgeError, purge_once
 from service.resources import resource_folder
 from service.serve import ServeError, bind
 from service.serve import serve as serve_on
 from service.settings import Settings, SettingsError
+from service.workers import serve_by_workers
 
 _QUICK_START = """\
-Serving on {url} (Ctrl-C stops). Health: {url}/health/ready. The API: docs/http-api.md.
+Serving on {url} (Ctrl-C stops). Health: {url}/health/ready.
+The API, described and to be tried: {url}/docs
 Paste these into another terminal to register, log in and create a task:
 
 curl -sS {url}/api/auth/register -H 'Content-Type: application/json' -d '{login}'
@@ -49,7 +53,7 @@ def _refusing() -> Iterator[None]:
     """Turn what the service refuses to do into a line on stderr and an exit code, never a traceback."""
     try:
         yield
-    except (ServeError, embedded.EmbeddedError, runner.MigrationError) as error:
+    except (ServeError, embedded.EmbeddedError, runner.MigrationError, PurgeError) as error:
         raise _Refusal(str(error)) from error
     except SettingsError as error:
         lines = [f"{name}: {' '.join(messages)}" for name, messages in error.faults.items()]
@@ -79,19 +83,45 @@ def main() -> None:
 @main.command()
 @click.option("--host", help="The address to listen on, instead of HOST.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port to listen on, instead of PORT; 0 takes any.")
-def serve(host: str | None, port: int | None) -> None:
+@click.option(
+    "--workers", type=click.IntRange(1, 64), help="How many processes serve, instead of WORKERS; each has a pool."
+)
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve until Ctrl-C or SIGTERM. In development, apply pending migrations first."""
     with _refusing():
         settings = Settings.load()
-        settings = replace(settings, host=host or settings.host, port=settings.port if port is None else port)
-        with (
-            bind(settings) as listener,
-            _database(settings) as dsn,  # before the logs: a process that has threads should not fork
-            writing(settings.log_level, settings.log_format),
-        ):
+        settings = replace(
+            settings,
+            host=host or settings.host,
+            port=settings.port if port is None else port,
+            workers=workers or settings.workers,
+        )
+        with bind(settings) as listener, _database(settings) as dsn:
             if not settings.is_production:
                 _apply(dsn)
-            serve_on(settings, dsn, listener, lambda: _greet(settings, listener.getsockname()[1]))
+            serve_all = serve_on if settings.workers == 1 else serve_by_workers
+            serve_all(settings, dsn, listener, lambda: _greet(settings, listener.getsockname()[1]))
+
+
+@main.command()
+@_as_json
+def purge(*, as_json: bool) -> None:
+    """Remove what has expired, as each process that serves does every ten minutes."""
+    with _refusing():
+        settings = Settings.load(with_keys=False)
+        with _database(settings) as dsn:
+            removed = asyncio.run(purge_once(dsn, settings))
+    if as_json:
+        click.echo(orjson.dumps(removed, option=orjson.OPT_INDENT_2))
+        return
+    for table, count in removed.items():
+        click.echo(f"{table}: {count} purged")
+
+
+@main.command()
+def openapi() -> None:
+    """Print the contract as an OpenAPI 3.1 document, in JSON."""
+    click.echo(orjson.dumps(openapi_document(), option=orjson.OPT_INDENT_2))
 
 
 @main.group()

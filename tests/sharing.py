@@ -22,6 +22,9 @@ __all__ = ["alice", "bob", "connection", "new_database", "new_user", "service", 
 NewUser = Callable[[], Awaitable[Api]]
 NewDatabase = Callable[[], AbstractAsyncContextManager[Dsn]]
 
+# For tests of promises that do not depend on the PostgreSQL behind the service.
+on_one_postgresql = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True, scope="session")
+
 _numbers = count(1)
 
 

@@ -4,15 +4,23 @@ from dataclasses import asdict
 from time import perf_counter
 
 import asyncpg
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service.database.errors import Overloaded, is_unavailable
 from service.database.queries import queries
+from service.health.schemas import DatabaseHealth, Liveness, PoolHealth, Readiness
 from service.http.identity import public
 from service.http.keys import DATABASE, DRAINING
+from service.http.metrics import METRICS
+from service.http.operations import Answer, operation
 from service.http.replies import reply_json
 
 routes = web.RouteTableDef()
+
+_liveness = Liveness()
+_readiness = Readiness()
+_database = DatabaseHealth()
+_pool = PoolHealth()
 
 MIGRATIONS: web.AppKey[frozenset[str]] = web.AppKey("migrations", frozenset)
 """The ids of the migrations that this code comes with."""
@@ -20,14 +28,16 @@ MIGRATIONS: web.AppKey[frozenset[str]] = web.AppKey("migrations", frozenset)
 
 @routes.get("/health/live", name="live")
 @public
-async def live(_request: web.Request) -> web.Response:
+@operation(Answer(200, _liveness), asks_database=False)
+async def get_liveness(_request: web.Request) -> web.Response:
     """Say that the process answers."""
     return reply_json({"status": "ok"})
 
 
 @routes.get("/health/ready", name="ready")
 @public
-async def ready(request: web.Request) -> web.Response:
+@operation(Answer(200, _readiness), Answer(503, _readiness, meaning="Send requests elsewhere."), asks_database=False)
+async def get_readiness(request: web.Request) -> web.Response:
     """Say whether requests should be sent here: database reachable, schema as the code needs it, not draining."""
     database, migrations = await _check_migrations(request)
     draining = request.app[DRAINING].is_set()
@@ -40,7 +50,8 @@ async def ready(request: web.Request) -> web.Response:
 
 @routes.get("/health/db", name="db")
 @public
-async def db(request: web.Request) -> web.Response:
+@operation(Answer(200, _database), Answer(503, _database, meaning="It does not answer."), asks_database=False)
+async def get_database_health(request: web.Request) -> web.Response:
     """Say whether the database answers, and how fast."""
     started = perf_counter()
     try:
@@ -55,9 +66,19 @@ async def db(request: web.Request) -> web.Response:
 
 @routes.get("/health/pool", name="pool")
 @public
-async def pool(request: web.Request) -> web.Response:
-    """Count the connections of the pool."""
+@operation(Answer(200, _pool), asks_database=False)
+async def get_pool_health(request: web.Request) -> web.Response:
+    """Count the connections of this process; each worker has its own, and the metrics tell of all."""
     return reply_json(asdict(request.app[DATABASE].status()))
+
+
+@routes.get("/metrics", name="metrics")
+@public
+@operation(Answer(200, media_type="text/plain"), asks_database=False)
+async def get_metrics(request: web.Request) -> web.Response:
+    """Tell Prometheus what has been counted, by all workers together."""
+    metrics = request.app[METRICS]
+    return web.Response(body=metrics.text(), headers={hdrs.CONTENT_TYPE: metrics.content_type})
 
 
 async def _check_migrations(request: web.Request) -> tuple[str, str]:

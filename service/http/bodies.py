@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from collections import Counter
 from typing import Any, Literal, NoReturn
+from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import hdrs, web
@@ -25,7 +27,7 @@ async def read_body(request: web.Request, schema: Schema, media_types: tuple[str
             `validation_error` with every fault at once.
     """
     _check_media_type(request, media_types)
-    value = _parse(await _read(request))
+    value = _parse(await read_bytes(request))
     if not isinstance(value, dict):
         raise invalid("", "Must be a JSON object.", "type")
     try:
@@ -34,18 +36,41 @@ async def read_body(request: web.Request, schema: Schema, media_types: tuple[str
         raise Problem("validation_error", faults=_faults(error, "pointer")) from None
 
 
+async def read_bytes(request: web.Request) -> bytes:
+    """Read the body as it was sent, once; to read it again costs nothing.
+
+    Raises:
+        Problem: `payload_too_large`, `request_timeout`, or `bad_request` when it breaks off.
+    """
+    if (request.content_length or 0) > request.client_max_size:
+        raise _too_large(request)
+    try:
+        if request.content.is_eof():
+            return await request.read()
+        async with asyncio.timeout(request.app[READ_TIMEOUT]):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large(request) from None
+    except TimeoutError:
+        raise Problem("request_timeout") from None
+    except web.RequestPayloadError:
+        raise Problem("bad_request", "The body does not arrive as its headers say.") from None
+
+
 def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
     """Load the query string with a schema.
 
     Raises:
         Problem: `validation_error` naming every parameter that is unknown, repeated or wrong.
     """
-    query = request.query
-    repeated = sorted({name for name in query if len(query.getall(name)) > 1})
-    faults = [{"parameter": name, "detail": "Must be given once.", "code": "repeated"} for name in repeated]
+    # As in a body, what is not UTF-8 becomes lone surrogates, which no field accepts; request.query would replace it.
+    query = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True, errors="surrogateescape")
+    times = Counter(name for name, _ in query)
+    repeated = sorted(name for name in times if times[name] > 1)
+    faults = [{"parameter": _storable(name), "detail": "Must be given once.", "code": "repeated"} for name in repeated]
     asked: dict[str, Any] = {}
     try:
-        asked = schema.load({name: value for name, value in query.items() if name not in repeated})
+        asked = schema.load({name: value for name, value in query if times[name] == 1})
     except ValidationError as error:
         faults += _faults(error, "parameter")
     if faults:
@@ -67,22 +92,6 @@ def _check_media_type(request: web.Request, media_types: tuple[str, ...]) -> Non
     if encoding != "identity":
         headers[hdrs.ACCEPT_ENCODING] = "identity"  # RFC 9110, section 12.5.3
         raise Problem("unsupported_media_type", "A body must be sent without Content-Encoding.", headers=headers)
-
-
-async def _read(request: web.Request) -> bytes:
-    if (request.content_length or 0) > request.client_max_size:
-        raise _too_large(request)
-    try:
-        if request.content.is_eof():
-            return await request.read()
-        async with asyncio.timeout(request.app[READ_TIMEOUT]):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large(request) from None
-    except TimeoutError:
-        raise Problem("request_timeout") from None
-    except web.RequestPayloadError:
-        raise Problem("bad_request", "The body does not arrive as its headers say.") from None
 
 
 def _too_large(request: web.Request) -> Problem:
@@ -117,7 +126,7 @@ def _faults(error: ValidationError, location: Literal["pointer", "parameter"]) -
     faults = []
     members: dict[str, list[str]] = error.normalized_messages()  # type: ignore[no-untyped-call]  # marshmallow's own
     for name, messages in members.items():
-        place = name if location == "parameter" else _pointer(name)
+        place = _storable(name) if location == "parameter" else _pointer(name)
         for message in messages:
             code = message.code if isinstance(message, Message) else "invalid"
             faults.append({location: place, "detail": str(message), "code": code})
@@ -125,6 +134,10 @@ def _faults(error: ValidationError, location: Literal["pointer", "parameter"]) -
 
 
 def _pointer(member: str) -> str:
-    """Return the JSON pointer of a member (RFC 6901, section 3), with what UTF-8 cannot hold spelled out."""
-    storable = member.encode(errors="backslashreplace").decode()
-    return "/" + storable.replace("~", "~0").replace("/", "~1")
+    """Return the JSON pointer of a member (RFC 6901, section 3)."""
+    return "/" + _storable(member).replace("~", "~0").replace("/", "~1")
+
+
+def _storable(name: str) -> str:
+    """Return a name with what UTF-8 cannot hold spelled out."""
+    return name.encode(errors="backslashreplace").decode()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import marshmallow
@@ -46,6 +46,15 @@ class Schema(marshmallow.Schema):
         unknown = marshmallow.RAISE
 
 
+class Representation(Schema):
+    """The base of what answers carry. It may grow, so nobody should refuse members that they do not know."""
+
+    class Meta:
+        """marshmallow's options."""
+
+        unknown = marshmallow.EXCLUDE
+
+
 class Text(fields.String):
     """A string without NUL, which PostgreSQL cannot store, and without lone surrogates, which UTF-8 cannot hold."""
 
@@ -54,6 +63,8 @@ class Text(fields.String):
         "invalid": Message("Must be a string.", "type"),
         "unstorable": Message("Must hold neither NUL nor a lone surrogate.", "invalid_character"),
     }
+    pattern = r"^[^\u0000]*$"
+    """What the OpenAPI document says of the string when it is sent; subclasses say more."""
 
     def _deserialize(self, value: object, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
@@ -114,6 +125,23 @@ class Timestamp(fields.AwareDateTime):
         return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+class QueryTimestamp(fields.AwareDateTime):
+    """A moment in a query string, written as RFC 3339, section 5.6, has it: what else ISO 8601 allows is refused."""
+
+    default_error_messages = {
+        "invalid": Message("Must be a time as in RFC 3339, such as 2026-11-22T09:30:00Z.", "timestamp"),
+        "plus": Message("Write the + of an offset as %2B: in a query string + means a space.", "timestamp"),
+    }
+
+    def _deserialize(self, value: str, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        try:
+            return _read_timestamp(value)
+        except (ValueError, OverflowError):
+            if re.search(r" [0-9]{2}:[0-9]{2}$", value):
+                raise self.make_error("plus") from None
+            raise self.make_error("invalid") from None
+
+
 class IsSet(fields.Boolean):
     """Whether another column has a value: `completed` says it of `completed_at`."""
 
@@ -132,6 +160,41 @@ def not_blank(value: str) -> str:
     if value.isspace():
         raise ValidationError(Message("Must not be blank.", "blank"))
     return value
+
+
+def about(description: str, example: object) -> dict[str, Any]:
+    """Make the metadata of a field: what the document says of it, and shows."""
+    return {"description": description, "examples": [example]}
+
+
+_RFC_3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]((?:[01][0-9]|2[0-3]):[0-5][0-9]):([0-5][0-9]|60)"
+    r"(?:\.([0-9]+))?([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+
+
+def _read_timestamp(text: str) -> datetime:
+    """Read a time as RFC 3339 writes it, in UTC; what is finer than a microsecond is rounded up.
+
+    Stored times are whole microseconds, of which the same ones lie before the result as before the time itself. A leap
+    second (section 5.7) counts as the second that follows it.
+
+    Raises:
+        ValueError, OverflowError: it is no such time, or not of the years 1 to 9999 in UTC.
+    """
+    match = _RFC_3339.fullmatch(text)
+    if match is None:
+        raise ValueError("not a time")
+    date, minute, second, fraction, offset = match.groups(default="")
+    is_leap_second = second == "60"
+    moment = datetime.fromisoformat(f"{date}T{minute}:{'59' if is_leap_second else second}{offset.upper()}")
+    moment = moment.astimezone(UTC)
+    if is_leap_second:
+        moment += timedelta(seconds=1)
+        if (moment.day, moment.hour, moment.minute) != (1, 0, 0):
+            raise ValueError("not the end of a month")
+    microseconds = int(fraction[:6].ljust(6, "0")) + (fraction[6:].strip("0") != "")
+    return moment + timedelta(microseconds=microseconds)
 
 
 def _is_encodable(value: str) -> bool:

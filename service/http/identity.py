@@ -11,7 +11,7 @@ from aiohttp import web
 from service.http.problems import Problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_HandlerT = TypeVar("_HandlerT", bound=Handler)
+HandlerT = TypeVar("HandlerT", bound=Handler)
 
 _PUBLIC = "is_public"
 
@@ -57,7 +57,7 @@ def path_uuid(request: web.Request, name: str) -> UUID:
     raise Problem("not_found")
 
 
-def public(handler: _HandlerT) -> _HandlerT:
+def public(handler: HandlerT) -> HandlerT:
     """Mark a handler as open to everybody; all others need an access token, so that none is forgotten."""
     setattr(handler, _PUBLIC, True)
     return handler

@@ -12,8 +12,12 @@ CORS_ORIGINS: web.AppKey[frozenset[str]] = web.AppKey("cors_origins", frozenset)
 DATABASE = web.AppKey("database", Database)
 DRAINING = web.AppKey("draining", asyncio.Event)
 """Set once the service is shutting down."""
+OPENAPI = web.AppKey("openapi", bytes)
+"""The document that describes every route."""
 READ_TIMEOUT = web.AppKey("read_timeout", float)
 """Seconds in which a body must arrive."""
+REFUSING = web.AppKey("refusing", asyncio.Event)
+"""Set once the time for new requests is over; those that were accepted before are still being answered."""
 REQUIRE_IF_MATCH = web.AppKey("require_if_match", bool)
 """Whether a change without If-Match is refused."""
 

@@ -26,6 +26,8 @@ class Kind:
     title: str
     meaning: str
     remedy: str
+    headers: tuple[str, ...] = ()
+    """The header fields that say what to do; each is in every such answer."""
 
     @property
     def type(self) -> str:
@@ -58,11 +60,19 @@ KINDS = {
             'Send an ETag as it was received, quotes included: If-Match: "3".',
         ),
         Kind(
+            "invalid_idempotency_key",
+            HTTPStatus.BAD_REQUEST,
+            "Unreadable idempotency key",
+            "Idempotency-Key is not one key of 1 to 255 printable ASCII characters, quoted or bare.",
+            'Send one key, such as a fresh UUID: Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324".',
+        ),
+        Kind(
             "unauthenticated",
             HTTPStatus.UNAUTHORIZED,
             "Not authenticated",
             "The route needs an access token, and the request has none.",
             "Log in and send the token: Authorization: Bearer <access_token>.",
+            headers=("WWW-Authenticate",),
         ),
         Kind(
             "invalid_token",
@@ -70,6 +80,7 @@ KINDS = {
             "Invalid token",
             "The access token is malformed, expired, revoked, or not from this service.",
             "Log in again and use the new token.",
+            headers=("WWW-Authenticate",),
         ),
         Kind(
             "invalid_credentials",
@@ -77,6 +88,7 @@ KINDS = {
             "Wrong email or password",
             "No account has this email address and this password.",
             "Check both; which of them is wrong is not told.",
+            headers=("WWW-Authenticate",),
         ),
         Kind(
             "not_found",
@@ -91,6 +103,7 @@ KINDS = {
             "Method not allowed",
             "The path exists, but not for this method.",
             "Use one of the methods in Allow.",
+            headers=("Allow",),
         ),
         Kind(
             "request_timeout",
@@ -107,11 +120,20 @@ KINDS = {
             "Log in, or register another address.",
         ),
         Kind(
+            "idempotency_in_progress",
+            HTTPStatus.CONFLICT,
+            "Still in progress",
+            "The first request with this Idempotency-Key is still being answered.",
+            "Send the same request again after Retry-After seconds; its answer will be that of the first.",
+            headers=("Retry-After",),
+        ),
+        Kind(
             "precondition_failed",
             HTTPStatus.PRECONDITION_FAILED,
             "Precondition failed",
             "The task has changed since: its version is none of those in If-Match.",
             "Read the task again, make the change again, and send it with the new ETag.",
+            headers=("ETag",),
         ),
         Kind(
             "payload_too_large",
@@ -142,6 +164,20 @@ KINDS = {
             "Correct what each pointer or parameter names.",
         ),
         Kind(
+            "idempotency_key_reused",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "Idempotency key reused",
+            "The Idempotency-Key belongs to another request: another method, another task or another body.",
+            "Send the request as it was at first, or take a fresh key for a new one.",
+        ),
+        Kind(
+            "precondition_required",
+            HTTPStatus.PRECONDITION_REQUIRED,
+            "Precondition required",
+            "A task is changed or deleted only with If-Match here, so that no update is lost.",
+            'Read the task and send its ETag: If-Match: "3". To change whatever version is there, send *.',
+        ),
+        Kind(
             "internal_error",
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "Internal error",
@@ -154,6 +190,7 @@ KINDS = {
             "Database unavailable",
             "The database cannot be reached or did not answer in time; a write may or may not have happened.",
             "Try again after Retry-After seconds.",
+            headers=("Retry-After",),
         ),
         Kind(
             "overloaded",
@@ -161,6 +198,15 @@ KINDS = {
             "Overloaded",
             "More is being asked than the service can do right now; nothing was done.",
             "Try again after Retry-After seconds.",
+            headers=("Retry-After",),
+        ),
+        Kind(
+            "draining",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Shutting down",
+            "This instance is shutting down and takes no new requests; nothing was done.",
+            "Try again after Retry-After seconds, on a new connection.",
+            headers=("Retry-After",),
         ),
     )
 }
@@ -198,9 +244,9 @@ class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it a problem
         self.detail = detail or self.kind.meaning
         self.headers = dict(headers or {})
         self.faults = faults
-        if self.kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        if "Retry-After" in self.kind.headers:
             self.headers.setdefault(_RETRY_AFTER, "1")
-        elif self.kind.status == HTTPStatus.UNAUTHORIZED:
+        elif "WWW-Authenticate" in self.kind.headers:
             # RFC 6750, section 3.1: no error code where no token was sent.
             challenge = 'Bearer error="invalid_token"' if code == "invalid_token" else "Bearer"
             self.headers.setdefault(hdrs.WWW_AUTHENTICATE, challenge)
@@ -211,8 +257,7 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, web.HTTPException) and (code := _FRAMEWORK_CODES.get(error.status)):
-        allow = error.headers.get(hdrs.ALLOW)
-        return Problem(code, headers={"Allow": allow} if allow else None)
+        return Problem(code, headers=_allow(error))
     if isinstance(error, errors.Overloaded):
         return Problem("overloaded")
     if violation := errors.violation(error):
@@ -227,6 +272,13 @@ def problem_of(error: BaseException) -> Problem:
         return Problem("database_unavailable")
     log.error("internal error", exc_info=error)
     return Problem("internal_error")
+
+
+def _allow(error: web.HTTPException) -> dict[str, str]:
+    """Name the methods of a path; the router knows nothing of OPTIONS, which every path has."""
+    if not isinstance(error, web.HTTPMethodNotAllowed):
+        return {}
+    return {"Allow": ",".join(sorted({*error.allowed_methods, hdrs.METH_OPTIONS}))}
 
 
 def invalid(pointer: str, detail: str, code: str) -> Problem:

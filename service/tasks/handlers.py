@@ -6,8 +6,10 @@ from aiohttp import web
 
 from service.database.queries import queries
 from service.http.bodies import MERGE_PATCH, read_body, read_query
+from service.http.idempotency import retriable
 from service.http.identity import owner, path_uuid
 from service.http.keys import executor
+from service.http.operations import Answer, operation
 from service.http.preconditions import etag, is_unchanged, required_versions
 from service.http.problems import Problem, invalid
 from service.http.replies import Row, reply, reply_list, reply_page
@@ -23,8 +25,14 @@ _task = Task()
 _task_status = TaskStatus()
 
 
-@routes.post("/api/tasks", name="tasks")
 @routes.post("/api/{user_id}/tasks")
+@routes.post("/api/tasks", name="tasks")
+@operation(
+    Answer(201, _task, headers=("ETag", "Location"), links=("get_task", "update_task", "delete_task")),
+    body=_create,
+    headers=("Idempotency-Key",),
+)
+@retriable
 async def create_task(request: web.Request) -> web.Response:
     """Create a task: 201 with its Location and ETag."""
     draft = await read_body(request, _create)
@@ -35,18 +43,24 @@ async def create_task(request: web.Request) -> web.Response:
     return reply(_task, task, status=201, headers={"Location": f"{request.path}/{task['id']}", **_etag(task)})
 
 
-@routes.get("/api/tasks")
 @routes.get("/api/{user_id}/tasks")
+@routes.get("/api/tasks")
+@operation(Answer(200, _task, "page", headers=("Link",)), query=_list)
 async def list_tasks(request: web.Request) -> web.Response:
     """Answer with one page of the user's tasks."""
     asked = read_query(request, _list)
     tasks, cursor = await find_page(request, owner(request), asked)
-    next_url = str(request.rel_url.update_query(cursor=cursor)) if cursor else None
+    next_url = str(request.rel_url.with_fragment(None).update_query(cursor=cursor)) if cursor else None
     return reply_page(_task, tasks, cursor, next_url)
 
 
-@routes.get("/api/tasks/{id}", name="task")
 @routes.get("/api/{user_id}/tasks/{id}")
+@routes.get("/api/tasks/{id}", name="task")
+@operation(
+    Answer(200, _task, headers=("ETag",)),
+    Answer(304, headers=("ETag",), meaning="The caller's copy is current."),
+    headers=("If-None-Match",),
+)
 async def get_task(request: web.Request) -> web.Response:
     """Answer with one of the user's tasks, or with 304 when the caller's copy is still current."""
     task = await _get(request)
@@ -55,8 +69,15 @@ async def get_task(request: web.Request) -> web.Response:
     return reply(_task, task, headers=_etag(task))
 
 
-@routes.patch("/api/tasks/{id}")
 @routes.patch("/api/{user_id}/tasks/{id}")
+@routes.patch("/api/tasks/{id}")
+@operation(
+    Answer(200, _task, headers=("ETag",)),
+    body=_update,
+    media_types=MERGE_PATCH,
+    headers=("If-Match", "Idempotency-Key"),
+)
+@retriable
 async def update_task(request: web.Request) -> web.Response:
     """Change what the merge patch names of one of the user's tasks: 200 with the new ETag."""
     task_id, versions = path_uuid(request, "id"), required_versions(request)
@@ -78,8 +99,10 @@ async def update_task(request: web.Request) -> web.Response:
     return reply(_task, task, headers=_etag(task))
 
 
-@routes.delete("/api/tasks/{id}")
 @routes.delete("/api/{user_id}/tasks/{id}")
+@routes.delete("/api/tasks/{id}")
+@operation(Answer(204, meaning="It is gone."), headers=("If-Match", "Idempotency-Key"))
+@retriable
 async def delete_task(request: web.Request) -> web.Response:
     """Remove one of the user's tasks: 204."""
     deleted = await queries.delete_task(
@@ -91,6 +114,7 @@ async def delete_task(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/task-statuses", name="task-statuses")
+@operation(Answer(200, _task_status, "list"))
 async def list_task_statuses(request: web.Request) -> web.Response:
     """Answer with the states that a task can be in."""
     return reply_list(_task_status, await queries.list_task_statuses(executor(request)))

@@ -9,8 +9,9 @@ import aiohttp
 import asyncpg
 import pytest
 
+from service.database.queries import queries
 from service.dsn import Dsn
-from service.http.keys import DATABASE
+from service.http.keys import DATABASE, DRAINING, REFUSING
 from service.http.problems import KINDS
 from service.settings import Settings
 from tests.conftest import PASSWORD, Answer, Api, Service, connected, started
@@ -69,6 +70,10 @@ async def _invalid_precondition(world: World) -> Answer:
     return await _send(world, "DELETE", f"/api/tasks/{task['id']}", If_Match="1")
 
 
+async def _invalid_idempotency_key(world: World) -> Answer:
+    return await _send(world, "POST", "/api/tasks", {"title": "x"}, Idempotency_Key='"')
+
+
 async def _unauthenticated(world: World) -> Answer:
     return await replace(world.alice, token=None).get("/api/tasks", headers=ANY_ID)
 
@@ -100,6 +105,12 @@ async def _email_taken(world: World) -> Answer:
     return await _send(world, "POST", "/api/auth/register", {"email": me.body["email"], "password": PASSWORD})
 
 
+async def _idempotency_in_progress(world: World) -> Answer:
+    async with world.connection.transaction():
+        await queries.lock_idempotency_key(world.connection, caller_id=world.alice.user_id, key="x")
+        return await _send(world, "POST", "/api/tasks", {"title": "x"}, Idempotency_Key="x")
+
+
 async def _precondition_failed(world: World) -> Answer:
     task = await world.alice.new_task()
     return await _send(world, "DELETE", f"/api/tasks/{task['id']}", If_Match='"2"')
@@ -119,6 +130,11 @@ async def _expectation_failed(world: World) -> Answer:
 
 async def _validation_error(world: World) -> Answer:
     return await _send(world, "POST", "/api/tasks", {})
+
+
+async def _idempotency_key_reused(world: World) -> Answer:
+    await _send(world, "POST", "/api/tasks", {"title": "x"}, Idempotency_Key="x")
+    return await _send(world, "POST", "/api/tasks", {"title": "y"}, Idempotency_Key="x")
 
 
 async def _internal_error(world: World) -> Answer:
@@ -150,6 +166,20 @@ async def _database_unavailable(world: World) -> Answer:
         return await request
 
 
+async def _precondition_required(world: World) -> Answer:
+    task = await world.alice.new_task()
+    async with started(replace(world.settings, require_if_match=True), world.dsn) as service:
+        request = head("DELETE", f"/api/tasks/{task['id']}", world.alice, X_Request_Id=REQUEST_ID)
+        return await exchange(service, request)
+
+
+async def _draining(world: World) -> Answer:
+    async with started(world.settings, world.dsn) as service:
+        for state in (DRAINING, REFUSING):  # tests/test_draining.py gets there as SIGTERM does
+            service.app[state].set()
+        return await exchange(service, head("GET", "/api/tasks", world.alice, X_Request_Id=REQUEST_ID))
+
+
 async def _overloaded(world: World) -> Answer:
     settings = replace(world.settings, pool_size=1, pool_max_overflow=0, pool_timeout=0.1)
     async with started(settings, world.dsn) as service, service.app[DATABASE].connection():
@@ -160,6 +190,7 @@ PRODUCERS: dict[str, Producer] = {
     "bad_request": _bad_request,
     "invalid_json": _invalid_json,
     "invalid_precondition": _invalid_precondition,
+    "invalid_idempotency_key": _invalid_idempotency_key,
     "unauthenticated": _unauthenticated,
     "invalid_token": _invalid_token,
     "invalid_credentials": _invalid_credentials,
@@ -167,25 +198,31 @@ PRODUCERS: dict[str, Producer] = {
     "method_not_allowed": _method_not_allowed,
     "request_timeout": _request_timeout,
     "email_taken": _email_taken,
+    "idempotency_in_progress": _idempotency_in_progress,
     "precondition_failed": _precondition_failed,
+    "precondition_required": _precondition_required,
     "payload_too_large": _payload_too_large,
     "unsupported_media_type": _unsupported_media_type,
     "expectation_failed": _expectation_failed,
     "validation_error": _validation_error,
+    "idempotency_key_reused": _idempotency_key_reused,
     "internal_error": _internal_error,
     "database_unavailable": _database_unavailable,
     "overloaded": _overloaded,
+    "draining": _draining,
 }
 # The header fields that a code never comes without.
 FIELDS = {
     "unauthenticated": {"WWW-Authenticate": "Bearer"},
     "invalid_token": {"WWW-Authenticate": 'Bearer error="invalid_token"'},
     "invalid_credentials": {"WWW-Authenticate": "Bearer"},
-    "method_not_allowed": {"Allow": "GET,HEAD,POST"},
+    "method_not_allowed": {"Allow": "GET,HEAD,OPTIONS,POST"},
+    "idempotency_in_progress": {"Retry-After": "1"},
     "precondition_failed": {"ETag": '"1"'},
     "unsupported_media_type": {"Accept-Post": "application/json"},
     "database_unavailable": {"Retry-After": "1"},
     "overloaded": {"Retry-After": "1"},
+    "draining": {"Retry-After": "1"},
 }
 
 
@@ -254,13 +291,13 @@ async def test_a_well_formed_request_id_is_kept_and_any_other_replaced(service: 
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/api/tasks", "GET,HEAD,POST"),
-        ("/api/tasks/x", "DELETE,GET,HEAD,PATCH"),
-        ("/api/task-statuses", "GET,HEAD"),
-        ("/api/auth/register", "POST"),
-        ("/api/auth/login", "POST"),
-        ("/api/users/me", "GET,HEAD"),
-        ("/health/live", "GET,HEAD"),
+        ("/api/tasks", "GET,HEAD,OPTIONS,POST"),
+        ("/api/tasks/x", "DELETE,GET,HEAD,OPTIONS,PATCH"),
+        ("/api/task-statuses", "GET,HEAD,OPTIONS"),
+        ("/api/auth/register", "OPTIONS,POST"),
+        ("/api/auth/login", "OPTIONS,POST"),
+        ("/api/users/me", "GET,HEAD,OPTIONS"),
+        ("/health/live", "GET,HEAD,OPTIONS"),
     ],
 )
 async def test_a_method_that_a_path_has_not_is_refused_with_those_that_it_has(
@@ -274,7 +311,7 @@ async def test_a_method_that_a_path_has_not_is_refused_with_those_that_it_has(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/", "/api/tasks/", "/api/tasks/x/y", "/API/tasks", "/health", "//api/tasks", "/a?q=1#f"]
+    "path", ["/api", "/api/", "/api/tasks/", "/api/tasks/x/y", "/API/tasks", "/health", "//api/tasks", "/a?q=1#f"]
 )
 async def test_a_path_that_is_none_is_a_problem(service: Service, path: str) -> None:
     answer = await exchange(service, head("GET", path))
@@ -325,8 +362,9 @@ async def test_what_is_not_http_is_a_problem_and_ends_the_connection(service: Se
         assert await connection.rest() == b""
 
 
-async def test_an_unmet_expectation_is_a_problem(service: Service) -> None:
-    answer = await exchange(service, head("GET", "/health/live", Expect="200-ok"))
+@pytest.mark.parametrize("expectation", ["200-ok", "\xe9\xff", "100-continue, tea"])
+async def test_an_unmet_expectation_is_a_problem(service: Service, expectation: str) -> None:
+    answer = await exchange(service, head("GET", "/health/live", Expect=expectation))
     assert (answer.status, answer.code) == (417, "expectation_failed")
 
 
@@ -373,6 +411,7 @@ async def test_the_type_of_every_problem_leads_to_what_it_means(anybody: Api) ->
             "title": kind.title,
             "meaning": kind.meaning,
             "remedy": kind.remedy,
+            "headers": list(kind.headers),
         }
 
 

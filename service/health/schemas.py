@@ -1,0 +1,51 @@
+"""What health looks like on the wire."""
+
+from marshmallow import fields, validate
+
+from service.http.fields import Flag, Representation, Text, about
+
+_VERDICT = validate.OneOf(["ok", "unavailable"])
+
+
+class Liveness(Representation):
+    """That the process answers."""
+
+    status = Text(validate=validate.OneOf(["ok"]), metadata=about("Always ok.", "ok"))
+
+
+class ReadinessChecks(Representation):
+    """What readiness depends on."""
+
+    database = Text(validate=_VERDICT, metadata=about("Whether the database answers.", "ok"))
+    migrations = Text(
+        validate=validate.OneOf(["ok", "behind", "ahead", "unknown"]),
+        metadata=about("How the schema stands to what the code needs.", "ok"),
+    )
+    draining = Flag(metadata=about("Whether the service is shutting down.", example=False))
+
+
+class Readiness(Representation):
+    """Whether requests should be sent here."""
+
+    status = Text(validate=_VERDICT, metadata=about("The verdict.", "ok"))
+    checks = fields.Nested(
+        ReadinessChecks, metadata=about("Why.", {"database": "ok", "migrations": "ok", "draining": False})
+    )
+
+
+class DatabaseHealth(Representation):
+    """Whether the database answers, and how fast."""
+
+    status = Text(validate=_VERDICT, metadata=about("The verdict.", "ok"))
+    latency_ms = fields.Float(allow_none=True, metadata=about("Of one small query; null without an answer.", 0.42))
+    server_version = Text(allow_none=True, metadata=about("PostgreSQL's version.", "18.6"))
+
+
+class PoolHealth(Representation):
+    """The connections of this process."""
+
+    size = fields.Integer(metadata=about("Those that are kept.", 10))
+    checked_in = fields.Integer(metadata=about("Those that are idle.", 9))
+    checked_out = fields.Integer(metadata=about("Those in use.", 1))
+    overflow = fields.Integer(metadata=about("Those beyond `size`.", 0))
+    total = fields.Integer(metadata=about("All of them.", 10))
