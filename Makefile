@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast lint format check migrate schema lock build clean distclean
+.PHONY: help install run test test-fast bench fuzz lint format check migrate schema lock build clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ test: install ## Run every test on a real PostgreSQL, with branch coverage
 test-fast: install ## Run the tests without coverage, on the embedded PostgreSQL only
 	$(BIN)/python -m pytest -n auto --dist worksteal -q -k "not postgresql-15"
 
+bench: install ## Show what page 1 and page 1,000 of a list cost, on an embedded PostgreSQL
+	$(BIN)/python -m tests.benchmarks.pages
+
+fuzz: install ## Send the service what nobody would write down, and hold its answers against its own document
+	$(BIN)/python -m pytest -q -rP --show-capture=stdout -m "" -k "not postgresql-15" --hypothesis-profile=fuzz tests/fuzz
+
 lint: install ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,7 +43,7 @@ format: install ## Rewrite the Python files in the one style
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 
-check: lint test ## Everything that CI checks
+check: lint test fuzz ## Everything that CI checks
 
 migrate: install ## Apply the pending migrations
 	$(BIN)/python -m service migrate apply

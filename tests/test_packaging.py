@@ -34,8 +34,8 @@ def test_the_wheel_holds_the_code_and_the_sql_and_nothing_else(wheel: Path) -> N
         files = {f"service/{folder}/{file.name}" for file in resource_folder(folder).glob("*.sql")}
         assert files
         assert files <= names
-    code = {str(file.relative_to(_ROOT)) for file in (_ROOT / "service").rglob("*") if file.suffix in {".py", ".sql"}}
-    assert code <= names
+    code = {str(file.relative_to(_ROOT)) for file in (_ROOT / "service").rglob("*") if file.is_file()}
+    assert {name for name in code if "__pycache__" not in name} <= names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"service", "task_service"}
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
@@ -71,6 +71,19 @@ def test_what_is_installed_from_the_wheel_runs_on_its_own_sql(wheel: Path, tmp_p
         str(len(list(resource_folder("migrations").glob("*.sql")))),
         "/* get_task ",
     ]
+
+
+def test_what_is_vendored_keeps_its_licences_and_says_its_version() -> None:
+    vendored = _ROOT / "service" / "http" / "docs" / "swagger-ui"
+    bundle = (vendored / "swagger-ui-bundle.js").read_text()
+    others = re.search(r"license information please see (\S+)", bundle[:200])
+    assert others
+    assert "MIT" in (vendored / others[1]).read_text()
+    assert "Apache License" in (vendored / "LICENSE").read_text()
+    assert "SmartBear" in (vendored / "NOTICE").read_text()
+    version = re.search(r'PACKAGE_VERSION:"([0-9.]+)"', bundle)
+    assert version
+    assert set(re.findall(r"\d+\.\d+\.\d+", (vendored / "README.md").read_text())) == {version[1]}
 
 
 def test_the_lock_pins_everything_and_names_no_index() -> None:
