@@ -21,8 +21,6 @@ _CONTENT_TYPE_OPTIONS = istr("X-Content-Type-Options")
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 # Neither id is all zeros; there is no version ff, and only a version after 00 may have more at the end.
 _TRACE = re.compile(r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
-# What operators ask is answered to the end.
-_HEALTH = "/health/"
 
 
 @web.middleware
@@ -37,7 +35,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         names |= read_trace(headers.getall(_TRACEPARENT))
     REQUEST.set(names)
     try:
-        if draining.is_set() and app[REFUSING].is_set() and not request.path.startswith(_HEALTH):
+        if draining.is_set() and app[REFUSING].is_set() and is_refused_late(request.path):
             raise Problem("draining")  # noqa: TRY301 -- it becomes an answer as any other does
         response = await handler(request)
     except Exception as error:  # noqa: BLE001 -- what cannot be explained is logged there, and is a 500
@@ -76,6 +74,11 @@ def read_trace(lines: Sequence[str]) -> dict[str, str]:
     """
     match = _TRACE.fullmatch(lines[0]) if len(lines) == 1 else None
     return {"trace_id": match[1], "parent_id": match[2]} if match else {}
+
+
+def is_refused_late(path: str) -> bool:
+    """Tell whether a request that comes late in a drain is refused; what operators ask is answered to the end."""
+    return not path.startswith("/health/")
 
 
 def mark(response: web.StreamResponse, request_id: str) -> None:

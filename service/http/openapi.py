@@ -28,12 +28,13 @@ from service.http.components import (
 )
 from service.http.fields import QueryInteger, Representation, Schema, Text
 from service.http.identity import is_public
+from service.http.middlewares import is_refused_late
 from service.http.operations import Answer, operation_of
 from service.http.problems import KINDS, Kind
 
 _PROBLEM_TYPE: Final = "application/problem+json"
 # What any request may meet, whatever it asks for.
-_ALWAYS: Final = ("bad_request", "draining", "expectation_failed", "internal_error", "request_timeout")
+_ALWAYS: Final = ("bad_request", "expectation_failed", "internal_error", "request_timeout")
 _WITH_A_BODY: Final = ("invalid_json", "payload_too_large", "unsupported_media_type", "validation_error")
 # The header fields that a request is refused by.
 _BY_HEADER: Final = {
@@ -87,6 +88,8 @@ def refusals(route: web.RouteDef) -> list[Kind]:
     codes = {*_ALWAYS, *promised.refusals}
     if not is_public(route.handler):
         codes |= {"unauthenticated", "invalid_token"}
+    if is_refused_late(route.path):
+        codes.add("draining")
     if promised.asks_database:
         codes |= {"database_unavailable", "overloaded"}
     if promised.body is not None:
