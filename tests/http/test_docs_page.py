@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import AsyncIterator
+from ctypes.util import find_library
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -75,6 +76,8 @@ async def browser() -> AsyncIterator[Browser]:
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("Chromium is not here (Debian: apt-get install chromium)")
+    if find_library("atomic") is None:
+        pytest.skip("libatomic, which Playwright's driver needs, is not here (Debian: apt-get install libatomic1)")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=_FLAGS, timeout=_STEP_MILLISECONDS)
         yield browser
