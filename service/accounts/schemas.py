@@ -31,7 +31,7 @@ _EMAIL = about(
     "At most 255 characters in its canonical form: NFKC, lower case, the domain in ASCII.", "me@example.com"
 ) | {"format": "email"}
 _PASSWORD = about("8 to 256 characters after NFKC; any of them, and they count whole.", "correct horse battery staple")
-_CREATED_AT = about("When the account was made.", "2026-11-22T09:30:00.123456Z")
+_TIME = "2026-11-22T09:30:00.123456Z"
 
 
 class Registration(Schema):
@@ -61,5 +61,5 @@ class User(Representation):
 
     id = fields.UUID(metadata=about("Names the user for good.", "0b6f7d53-8a4e-4c1e-9a45-3f1d2c5b7a90"))
     email = Text(metadata=_EMAIL)
-    created_at = Timestamp(metadata=_CREATED_AT)
-    updated_at = Timestamp(metadata=about("When it last changed.", "2026-11-22T09:30:00.123456Z"))
+    created_at = Timestamp(metadata=about("When the account was made.", _TIME))
+    updated_at = Timestamp(metadata=about("When it last changed.", _TIME))

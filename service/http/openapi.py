@@ -103,11 +103,6 @@ def refusals(route: web.RouteDef) -> list[Kind]:
     return [kind for code, kind in KINDS.items() if code in codes]
 
 
-def operation_id(route: web.RouteDef) -> str:
-    """Return the name of an operation: its handler's, and for the alias one of its own."""
-    return f"{route.handler.__name__}_of_user" if _is_alias(route) else route.handler.__name__
-
-
 class _Converter(OpenAPIConverter):
     """apispec's, which also knows our fields, and that an answer has all of its members."""
 
@@ -141,7 +136,7 @@ def _operation(route: web.RouteDef, spec: APISpec, converter: _Converter) -> Jso
     promised = operation_of(route.handler)
     summary, _, more = inspect.cleandoc(route.handler.__doc__ or "").partition("\n")
     described: Json = {
-        "operationId": operation_id(route),
+        "operationId": _operation_id(route.handler.__name__, route),
         "summary": summary,
         "tags": [_tag(route)],
         "security": [] if is_public(route.handler) else [{"access_token": []}],
@@ -162,6 +157,11 @@ def _path_names(route: web.RouteDef) -> list[str]:
 
 def _is_alias(route: web.RouteDef) -> bool:
     return "user_id" in _path_names(route)
+
+
+def _operation_id(handler_name: str, route: web.RouteDef) -> str:
+    """Name an operation after its handler; on the alias, whose handlers are the same, it needs a name of its own."""
+    return f"{handler_name}_of_user" if _is_alias(route) else handler_name
 
 
 def _tag(route: web.RouteDef) -> str:
@@ -197,13 +197,9 @@ def _responses(route: web.RouteDef, spec: APISpec, converter: _Converter) -> Jso
         by_status[kind.status].append(kind)
     for status, kinds in sorted(by_status.items()):
         name, refused = _refused(kinds, route.method)
-        if str(status) in responses:
-            # Readiness has a 503 of its own.
-            responses[str(status)] = _merged(responses[str(status)], refused)
-        else:
-            if name not in spec.components.responses:
-                spec.components.response(name, refused)
-            responses[str(status)] = name
+        if name not in spec.components.responses:
+            spec.components.response(name, refused)
+        responses[str(status)] = name
     return responses
 
 
@@ -240,13 +236,11 @@ def _collection(item: Json, example: Json, *, has_pages: bool) -> Json:
 
 def _link(route: web.RouteDef, handler_name: str) -> Json:
     """Describe how the id in an answer leads to another operation on the same thing."""
-    parameters = {"id": "$response.body#/id"}
-    if _is_alias(route):
-        return {
-            "operationId": f"{handler_name}_of_user",
-            "parameters": {"user_id": "$request.path.user_id", **parameters},
-        }
-    return {"operationId": handler_name, "parameters": parameters}
+    owner = {"user_id": "$request.path.user_id"} if _is_alias(route) else {}
+    return {
+        "operationId": _operation_id(handler_name, route),
+        "parameters": {**owner, "id": "$response.body#/id"},
+    }
 
 
 def _refused(kinds: list[Kind], method: str) -> tuple[str, Json]:
@@ -287,15 +281,6 @@ def _problem_example(kind: Kind) -> Json:
     if kind.code == "validation_error":
         shown["errors"] = [{"pointer": "/title", "detail": "Must be given.", "code": "required"}]
     return shown
-
-
-def _merged(answer: Json, refused: Json) -> Json:
-    return {
-        "description": f"{answer['description']}\n{refused['description']}",
-        # Only those that both have.
-        "headers": {name: header for name, header in answer["headers"].items() if name in refused["headers"]},
-        "content": {**answer["content"], **refused["content"]},
-    }
 
 
 def _headers(*names: str) -> Json:
