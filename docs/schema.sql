@@ -4,6 +4,62 @@ CREATE COLLATION public.tasks_search (provider = builtin, locale = 'C.UTF-8');
 
 COMMENT ON COLLATION public.tasks_search IS 'Knows the case of every letter of Unicode, in no language in particular.';
 
+CREATE FUNCTION public.clients_after_revocation() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO '$user', 'public'
+    AS $$
+BEGIN
+    INSERT INTO revocations (id, expires_at)
+    VALUES (OLD.id, 'infinity')
+    ON CONFLICT ON CONSTRAINT revocations_pkey DO NOTHING;
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION public.clients_after_revocation() IS 'Stops the access tokens of a client that is revoked or deleted.';
+
+CREATE FUNCTION public.clients_before_update() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.id := OLD.id;
+    NEW.created_at := OLD.created_at;
+    NEW.updated_at := OLD.updated_at;
+    NEW.revoked_at := coalesce(OLD.revoked_at, NEW.revoked_at);
+    IF NEW IS DISTINCT FROM OLD THEN
+        NEW.updated_at := clock_timestamp();
+    END IF;
+    RETURN NEW;
+END;
+$$;
+
+COMMENT ON FUNCTION public.clients_before_update() IS 'Keeps id, created_at and, once set, revoked_at; moves updated_at when something changed.';
+
+CREATE FUNCTION public.revocations_after_insert() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_notify('revocations', NEW.id || ' ' || extract(epoch FROM NEW.expires_at));
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION public.revocations_after_insert() IS 'Tells every process that listens, when the transaction commits: the id, a space, and when it expires (epoch seconds).';
+
+CREATE FUNCTION public.sessions_after_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO '$user', 'public'
+    AS $$
+BEGIN
+    INSERT INTO revocations (id, expires_at)
+    VALUES (OLD.id, OLD.access_expires_at)
+    ON CONFLICT ON CONSTRAINT revocations_pkey DO NOTHING;
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION public.sessions_after_delete() IS 'Stops the access tokens of a session that ends, whoever ends it.';
+
 CREATE FUNCTION public.tasks_before_insert() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO '$user', 'public'
@@ -67,6 +123,32 @@ $$;
 
 COMMENT ON FUNCTION public.users_before_update() IS 'Keeps id and created_at; moves updated_at when something changed.';
 
+CREATE TABLE public.clients (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name character varying(100) NOT NULL,
+    scopes text[] NOT NULL,
+    secret_hash bytea NOT NULL,
+    previous_secret_hash bytea,
+    previous_secret_expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT clients_name_check CHECK (((name)::text ~ '^[A-Za-z0-9][A-Za-z0-9 ._-]*$'::text)),
+    CONSTRAINT clients_previous_secret_check CHECK ((((octet_length(previous_secret_hash) = 32) AND (previous_secret_expires_at IS NOT NULL)) OR ((previous_secret_hash IS NULL) AND (previous_secret_expires_at IS NULL)))),
+    CONSTRAINT clients_scopes_check CHECK (((scopes <@ ARRAY['tasks:read'::text, 'tasks:write'::text]) AND (cardinality(scopes) > 0))),
+    CONSTRAINT clients_secret_hash_length_check CHECK ((octet_length(secret_hash) = 32))
+);
+
+COMMENT ON TABLE public.clients IS 'Services that call this one as themselves, by the client_credentials grant of OAuth 2.0.';
+
+COMMENT ON COLUMN public.clients.scopes IS 'What it may do with the tasks of any user.';
+
+COMMENT ON COLUMN public.clients.secret_hash IS 'SHA-256 of the secret, which is 256 random bits: nothing slower would make it harder to guess.';
+
+COMMENT ON COLUMN public.clients.previous_secret_hash IS 'The secret before, which is good beside the other until it expires; NULL means there is none.';
+
+COMMENT ON COLUMN public.clients.revoked_at IS 'NULL means it may call. Once revoked, it stays so.';
+
 CREATE TABLE public.idempotency_records (
     caller_id uuid NOT NULL,
     key text NOT NULL,
@@ -99,6 +181,71 @@ COMMENT ON COLUMN public.idempotency_records.etag IS 'The header field of the an
 COMMENT ON COLUMN public.idempotency_records.body IS 'The bytes of the answer, which are JSON; NULL means it had none.';
 
 COMMENT ON COLUMN public.idempotency_records.expires_at IS 'From then on the key is free again; the row stays until it is purged.';
+
+CREATE TABLE public.login_failures (
+    subject bytea NOT NULL,
+    failures integer DEFAULT 1 NOT NULL,
+    expires_at timestamp with time zone DEFAULT (now() + '00:15:00'::interval) NOT NULL,
+    CONSTRAINT login_failures_failures_positive_check CHECK ((failures > 0)),
+    CONSTRAINT login_failures_subject_length_check CHECK ((octet_length(subject) = 32))
+);
+
+COMMENT ON TABLE public.login_failures IS 'How often a log-in has failed of late, for each account and for each address.';
+
+COMMENT ON COLUMN public.login_failures.subject IS 'SHA-256 of what the failures are of: an email address that was tried, whether anybody has it or not, or a network address. A digest, since people type passwords where the address goes.';
+
+COMMENT ON COLUMN public.login_failures.expires_at IS 'The end of the 15 minutes that began with the first of the failures.';
+
+CREATE TABLE public.revocations (
+    id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.revocations IS 'Sessions and service clients that are no more, for as long as an access token of theirs could still be good.';
+
+COMMENT ON COLUMN public.revocations.id IS 'Of the session or the client. No foreign key: what it names may be gone.';
+
+COMMENT ON COLUMN public.revocations.expires_at IS 'No access token is good after this; infinity for a client.';
+
+CREATE TABLE public.sessions (
+    user_id uuid NOT NULL,
+    id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    successor_salt bytea,
+    expires_at timestamp with time zone NOT NULL,
+    access_expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT sessions_successor_salt_length_check CHECK ((octet_length(successor_salt) = 32)),
+    CONSTRAINT sessions_token_hash_length_check CHECK ((octet_length(token_hash) = 32))
+);
+
+COMMENT ON TABLE public.sessions IS 'Log-ins that go on, each a family of refresh tokens of which one is live. Deleting a row ends the session.';
+
+COMMENT ON COLUMN public.sessions.id IS 'The sid of its access tokens. The service draws it, since the refresh token holds it.';
+
+COMMENT ON COLUMN public.sessions.token_hash IS 'SHA-256 of the one live refresh token. A column, so that a family cannot fork.';
+
+COMMENT ON COLUMN public.sessions.successor_salt IS 'Random; with the token that was spent last it gives the live one. NULL until a token has been spent.';
+
+COMMENT ON COLUMN public.sessions.expires_at IS 'When the live refresh token expires, and the session with it.';
+
+COMMENT ON COLUMN public.sessions.access_expires_at IS 'No access token of the session is good after this, with minutes to spare for clocks that differ.';
+
+CREATE TABLE public.spent_refresh_tokens (
+    user_id uuid NOT NULL,
+    session_id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    spent_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT spent_refresh_tokens_token_hash_length_check CHECK ((octet_length(token_hash) = 32))
+);
+
+COMMENT ON TABLE public.spent_refresh_tokens IS 'Refresh tokens that were used, so that one that is used again is known as stolen.';
+
+COMMENT ON COLUMN public.spent_refresh_tokens.token_hash IS 'SHA-256 of the token.';
+
+COMMENT ON COLUMN public.spent_refresh_tokens.expires_at IS 'From then on it is a token like any unknown one.';
 
 CREATE TABLE public.task_statuses (
     status text NOT NULL,
@@ -154,8 +301,23 @@ COMMENT ON COLUMN public.users.email IS 'Canonical form: NFKC, lower case, the d
 
 COMMENT ON COLUMN public.users.password_hash IS 'bcrypt over base64(HMAC-SHA-384(pepper, password)); never leaves this row.';
 
+ALTER TABLE ONLY public.clients
+    ADD CONSTRAINT clients_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.idempotency_records
     ADD CONSTRAINT idempotency_records_pkey PRIMARY KEY (caller_id, key);
+
+ALTER TABLE ONLY public.login_failures
+    ADD CONSTRAINT login_failures_pkey PRIMARY KEY (subject);
+
+ALTER TABLE ONLY public.revocations
+    ADD CONSTRAINT revocations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.spent_refresh_tokens
+    ADD CONSTRAINT spent_refresh_tokens_pkey PRIMARY KEY (user_id, session_id, token_hash);
 
 ALTER TABLE ONLY public.task_statuses
     ADD CONSTRAINT task_statuses_pkey PRIMARY KEY (status);
@@ -172,13 +334,35 @@ ALTER TABLE ONLY public.users
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
+CREATE UNIQUE INDEX clients_name_key ON public.clients USING btree (name) WHERE (revoked_at IS NULL);
+
 CREATE INDEX idempotency_records_expires_at_idx ON public.idempotency_records USING btree (expires_at);
 
 CREATE INDEX idempotency_records_user_id_idx ON public.idempotency_records USING btree (user_id);
 
+CREATE INDEX login_failures_expires_at_idx ON public.login_failures USING btree (expires_at);
+
+CREATE INDEX revocations_created_at_idx ON public.revocations USING btree (created_at);
+
+CREATE INDEX revocations_expires_at_idx ON public.revocations USING btree (expires_at);
+
+CREATE INDEX sessions_expires_at_idx ON public.sessions USING btree (expires_at);
+
+CREATE INDEX spent_refresh_tokens_expires_at_idx ON public.spent_refresh_tokens USING btree (expires_at);
+
 CREATE INDEX tasks_user_id_created_at_id_idx ON public.tasks USING btree (user_id, created_at DESC, id DESC);
 
 CREATE INDEX tasks_user_id_status_created_at_id_idx ON public.tasks USING btree (user_id, status, created_at DESC, id DESC);
+
+CREATE TRIGGER clients_revoke AFTER UPDATE ON public.clients FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL))) EXECUTE FUNCTION public.clients_after_revocation();
+
+CREATE TRIGGER clients_revoke_deleted AFTER DELETE ON public.clients FOR EACH ROW EXECUTE FUNCTION public.clients_after_revocation();
+
+CREATE TRIGGER clients_set_updated_at BEFORE UPDATE ON public.clients FOR EACH ROW EXECUTE FUNCTION public.clients_before_update();
+
+CREATE TRIGGER revocations_announce AFTER INSERT ON public.revocations FOR EACH ROW EXECUTE FUNCTION public.revocations_after_insert();
+
+CREATE TRIGGER sessions_revoke AFTER DELETE ON public.sessions FOR EACH ROW WHEN ((old.access_expires_at > now())) EXECUTE FUNCTION public.sessions_after_delete();
 
 CREATE TRIGGER tasks_set_completed_at BEFORE INSERT ON public.tasks FOR EACH ROW EXECUTE FUNCTION public.tasks_before_insert();
 
@@ -188,6 +372,12 @@ CREATE TRIGGER users_set_updated_at BEFORE UPDATE ON public.users FOR EACH ROW E
 
 ALTER TABLE ONLY public.idempotency_records
     ADD CONSTRAINT idempotency_records_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.spent_refresh_tokens
+    ADD CONSTRAINT spent_refresh_tokens_session_fkey FOREIGN KEY (user_id, session_id) REFERENCES public.sessions(user_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_status_fkey FOREIGN KEY (status) REFERENCES public.task_statuses(status);

@@ -7,6 +7,14 @@ INSERT INTO users (email, password_hash)
 VALUES (:email, :password_hash)
 RETURNING id, email, created_at, updated_at;
 
+-- name: delete_user(id)^
+-- Remove a user, with everything that is the user's.
+-- Returns: UserKey, no row when there is none.
+-- Plan: users_pkey.
+DELETE FROM users
+WHERE id = :id
+RETURNING id;
+
 -- name: get_user(id)^
 -- One user, as the user may see it.
 -- Returns: User, no row when there is none.
@@ -16,9 +24,37 @@ FROM users
 WHERE id = :id;
 
 -- name: get_user_credentials(email)^
--- What a log-in is checked against; the only statement that reads a password hash.
+-- What a log-in is checked against.
 -- Returns: Credentials, no row when nobody has the address.
 -- Plan: users_email_key.
-SELECT id, password_hash
+SELECT id, email, password_hash
 FROM users
 WHERE email = :email;
+
+-- name: get_user_credentials_by_id(id)^
+-- What the current password is checked against when it is to be changed.
+-- Returns: Credentials, no row when there is no such user.
+-- Plan: users_pkey.
+SELECT id, email, password_hash
+FROM users
+WHERE id = :id;
+
+-- name: lock_user(id)^
+-- Lock a user until the end of the transaction, against whatever would add something to it. Whoever changes what hangs on
+-- a user and then the user does so first, so that two of them wait for each other in one order.
+-- Returns: UserKey, no row when there is none.
+-- Plan: users_pkey.
+SELECT id
+FROM users
+WHERE id = :id
+FOR UPDATE;
+
+-- name: update_user_password(id, password_hash, new_password_hash)^
+-- Change the hash of a password, if it is still the one that was checked.
+-- Returns: UserKey, no row when the user is gone or has another password by now.
+-- Plan: users_pkey.
+UPDATE users
+SET password_hash = :new_password_hash
+WHERE id = :id
+    AND password_hash = :password_hash
+RETURNING id;

@@ -273,6 +273,20 @@ def add_rows(dsn: Dsn) -> None:
             "INSERT INTO idempotency_records (caller_id, key, user_id, fingerprint, status) "
             "SELECT id, gen_random_uuid()::text, id, sha256('x'), 204 FROM users"
         ),
+        "revocations": "INSERT INTO revocations (id, expires_at) VALUES (gen_random_uuid(), 'infinity')",
+        "sessions": (
+            "INSERT INTO sessions (user_id, id, token_hash, successor_salt, expires_at, access_expires_at) "
+            "SELECT id, gen_random_uuid(), sha256('x'), sha256('y'), 'infinity', 'infinity' FROM users"
+        ),
+        "spent_refresh_tokens": (
+            "INSERT INTO spent_refresh_tokens (user_id, session_id, token_hash, expires_at) "
+            "SELECT user_id, id, sha256('z'), 'infinity' FROM sessions ON CONFLICT DO NOTHING"
+        ),
+        "clients": (
+            "INSERT INTO clients (name, scopes, secret_hash, revoked_at) "
+            "VALUES ('reporting', ARRAY['tasks:read'], sha256('x'), now())"
+        ),
+        "login_failures": "INSERT INTO login_failures (subject) VALUES (sha256('x')) ON CONFLICT DO NOTHING",
     }
     for table, statement in statements.items():
         if run_sql(dsn, f"SELECT to_regclass('{table}')") != [(None,)]:

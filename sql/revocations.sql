@@ -1,0 +1,32 @@
+-- name: list_revocations(created_after)
+-- What has been revoked since a moment, for as long as it matters to anybody.
+-- Returns: Revocation, many; expires_at in seconds since the epoch, infinity for what stays revoked for good.
+-- Plan: revocations_created_at_idx, no sort.
+SELECT id, created_at, extract(epoch FROM expires_at)::double precision AS expires_at
+FROM revocations
+WHERE created_at > :created_after
+    AND expires_at > now()
+ORDER BY created_at;
+
+-- name: purge_revocations(batch_size)$
+-- Remove revocations of what has expired by itself, but for those that another transaction holds.
+-- Returns: integer, how many it removed; fewer than batch_size means that no more are to be had.
+-- Plan: revocations_expires_at_idx, then revocations_pkey.
+WITH expired AS (
+    SELECT id
+    FROM revocations
+    WHERE expires_at <= now()
+    ORDER BY expires_at
+    LIMIT :batch_size
+    FOR UPDATE SKIP LOCKED
+),
+
+removed AS (
+    DELETE FROM revocations
+    USING expired
+    WHERE revocations.id = expired.id
+    RETURNING revocations.id
+)
+
+SELECT count(*)
+FROM removed;
