@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
-import asyncpg
 import structlog
 import uvloop
 from aiohttp import web
@@ -61,7 +60,7 @@ def serve(settings: Settings, dsn: Dsn, listener: socket.socket, on_ready: Calla
         on_ready: called once requests are answered.
 
     Raises:
-        ServeError: the database cannot be reached.
+        DatabaseUnusable: it cannot be reached, or refuses.
     """
     with (
         writing(settings.log_level, settings.log_format),
@@ -92,9 +91,9 @@ async def serving(
         on_closed: awaited at the end, when nobody is accepted any more and before anybody is asked to leave.
 
     Raises:
-        ServeError: the database cannot be reached.
+        DatabaseUnusable: it cannot be reached, or refuses.
     """
-    database = await _connect(dsn, settings)
+    database = await Database.connect(dsn, settings)
     try:
         app = create_app(settings, database, counts or SharedCounts.of(1)[0])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CANCEL_SECONDS)
@@ -130,14 +129,6 @@ async def _serve_until_stopped(
     async with serving(settings, dsn, listener):
         on_ready()
         await stopping.wait()
-
-
-async def _connect(dsn: Dsn, settings: Settings) -> Database:
-    try:
-        return await Database.connect(dsn, settings)
-    except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
-        reason = str(error) or type(error).__name__
-        raise ServeError(f"The database at {dsn} cannot be used: {reason}") from None
 
 
 def _stop_on_signals() -> asyncio.Event:

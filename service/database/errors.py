@@ -9,6 +9,10 @@ class Overloaded(Exception):  # noqa: N818 -- it names a state that is reported,
     """Every worker is busy and stayed so for the time that one may wait."""
 
 
+class DatabaseUnusable(Exception):  # noqa: N818 -- the same
+    """A database cannot be reached, refuses, or lacks what is needed; the message is one line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """A constraint that a request broke, in the terms of the request.
@@ -65,6 +69,16 @@ def violation(error: BaseException) -> Violation | None:
     if isinstance(error, (asyncpg.DataError, asyncpg.CharacterNotInRepertoireError)):
         return _UNREPRESENTABLE
     return None
+
+
+def without_rows(error: BaseException) -> BaseException:
+    """Return an error without the rows that PostgreSQL quotes ("Failing row contains ..."), for a log."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, asyncpg.IntegrityConstraintViolationError):
+            cause.detail = None
+        cause = cause.__cause__ or cause.__context__
+    return error
 
 
 def is_unavailable(error: BaseException) -> bool:

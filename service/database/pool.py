@@ -4,14 +4,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Self, TypeAlias
 
 import asyncpg
 import structlog
 
-from service.database.errors import Overloaded, is_unavailable
+from service.database.errors import DatabaseUnusable, Overloaded, is_unavailable
 from service.database.queries import queries
 from service.dsn import Dsn
 from service.settings import Settings
@@ -65,7 +65,8 @@ class Database:
     POOL_TIMEOUT, and asyncpg's exceptions.
     """
 
-    def __init__(self, pool: asyncpg.Pool, settings: Settings) -> None:
+    def __init__(self, dsn: Dsn, pool: asyncpg.Pool, settings: Settings) -> None:
+        self.dsn = dsn
         self._pool = pool
         self._size = settings.pool_size
         self._timeout = settings.pool_timeout
@@ -76,7 +77,7 @@ class Database:
         """Open the pool and its POOL_SIZE connections.
 
         Raises:
-            OSError, TimeoutError, asyncpg.PostgresError: the database cannot be reached or refuses.
+            DatabaseUnusable: it cannot be reached, or refuses.
         """
         server_settings = {"application_name": "task-service"}
         if not dsn.is_pooled:
@@ -100,8 +101,28 @@ class Database:
             server_settings=server_settings,
             init=_log_statements if settings.debug else None,
         )
-        await pool
-        return cls(pool, settings)
+        try:
+            await pool
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _unusable(dsn, error) from None
+        return cls(dsn, pool, settings)
+
+    @classmethod
+    @asynccontextmanager
+    async def of_one(cls, dsn: Dsn, settings: Settings) -> AsyncIterator[Self]:
+        """Lend a pool of one connection, for a command that asks little and ends.
+
+        Raises:
+            DatabaseUnusable: it cannot be reached, or what the block asked of it failed.
+        """
+        # No log of statements: what a command prints is what it was asked for.
+        database = await cls.connect(dsn, replace(settings, pool_size=1, pool_max_overflow=0, debug=False))
+        try:
+            yield database
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _unusable(dsn, error) from None
+        finally:
+            await database.close()
 
     async def close(self) -> None:
         """Close every connection, gracefully for some seconds and then at once."""
@@ -206,6 +227,11 @@ class _Loan:
 
     async def __aexit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         await self._database.release(self._connection, error)
+
+
+def _unusable(dsn: Dsn, error: Exception) -> DatabaseUnusable:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return DatabaseUnusable(f"The database at {dsn} cannot be used: {reason}")
 
 
 async def _log_statements(connection: asyncpg.Connection) -> None:

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.database import embedded, pool
-from service.database.errors import Overloaded, is_unavailable
+from service.database.errors import DatabaseUnusable, Overloaded, is_unavailable
 from service.database.pool import Database, PoolStatus
 from service.database.queries import queries
 from service.dsn import Dsn
@@ -275,7 +275,9 @@ async def test_a_statement_bears_its_name_where_a_dba_looks(database: Database, 
 
 
 async def test_a_pool_that_cannot_be_opened_says_so(dsn: Dsn, settings: Settings) -> None:
-    with pytest.raises(asyncpg.InvalidCatalogNameError):
-        await Database.connect(replace(dsn, database="nowhere"), settings)
-    with pytest.raises(asyncpg.InvalidPasswordError):
-        await Database.connect(replace(dsn, password="wrong"), settings)
+    for refused, reason in (
+        (replace(dsn, database="nowhere"), 'database "nowhere" does not exist'),
+        (replace(dsn, password="wrong"), "password authentication failed for user"),
+    ):
+        with pytest.raises(DatabaseUnusable, match=f"^The database at {refused} cannot be used: {reason}"):
+            await Database.connect(refused, settings)
