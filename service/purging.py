@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from random import uniform
 
-import asyncpg
 import structlog
 
 from service.database.pool import Database
@@ -16,13 +14,15 @@ from service.settings import Settings
 
 log = structlog.get_logger()
 
-_PURGES = {"idempotency_records": queries.purge_idempotency_records}
+_PURGES = {
+    "idempotency_records": queries.purge_idempotency_records,
+    "login_failures": queries.purge_login_failures,
+    "revocations": queries.purge_revocations,
+    "sessions": queries.purge_sessions,
+    "spent_refresh_tokens": queries.purge_spent_refresh_tokens,
+}
 _BATCH_SIZE = 1000  # milliseconds of work, after which the locks are let go
 _INTERVAL_SECONDS = 600.0
-
-
-class PurgeError(Exception):
-    """The database cannot be purged; the message is one line."""
 
 
 async def purge(executor: Executor) -> dict[str, int]:
@@ -44,16 +44,10 @@ async def purge_once(dsn: Dsn, settings: Settings) -> dict[str, int]:
     """Purge a database, on a connection of one's own.
 
     Raises:
-        PurgeError: it cannot be reached, or lacks the tables.
+        DatabaseUnusable: it cannot be reached, or lacks the tables.
     """
-    try:
-        database = await Database.connect(dsn, replace(settings, pool_size=1, pool_max_overflow=0))
-        try:
-            return await purge(database)
-        finally:
-            await database.close()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise PurgeError(f"The database at {dsn} cannot be purged: {str(error) or type(error).__name__}") from None
+    async with Database.of_one(dsn, settings) as database:
+        return await purge(database)
 
 
 @asynccontextmanager

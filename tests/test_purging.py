@@ -33,6 +33,30 @@ _LEFT = "SELECT substring(key, '.*(?= )') AS expires_in, count(*) AS how_many FR
 _LIVE = {"1 minute": 4, "1 day": 2}
 
 
+# Of each table, three rows that have expired and two that have not.
+_ADDED = {
+    "login_failures": (
+        "INSERT INTO login_failures (subject, expires_at) SELECT sha256(convert_to(n::text, 'UTF8')), {expires_at} "
+        "FROM generate_series(1, 5) AS n"
+    ),
+    "revocations": (
+        "INSERT INTO revocations (id, expires_at) "
+        "SELECT gen_random_uuid(), {expires_at} FROM generate_series(1, 5) AS n"
+    ),
+    "sessions": (
+        "INSERT INTO sessions (user_id, id, token_hash, expires_at, access_expires_at) "
+        "SELECT users.id, gen_random_uuid(), sha256('x'), {expires_at}, now() FROM users, generate_series(1, 5) AS n"
+    ),
+    "spent_refresh_tokens": (
+        "INSERT INTO spent_refresh_tokens (user_id, session_id, token_hash, expires_at) "
+        "SELECT user_id, id, sha256(convert_to(n::text, 'UTF8')), {expires_at} "
+        "FROM (SELECT user_id, id FROM sessions WHERE expires_at > now() LIMIT 1) AS live, generate_series(1, 5) AS n"
+    ),
+}
+_EXPIRES_AT = "now() + CASE WHEN n <= 3 THEN interval '-1 second' ELSE interval '1 hour' END"
+_NOTHING = dict.fromkeys(purging._PURGES, 0)  # noqa: SLF001 -- whatever is purged
+
+
 async def _add_records(connection: asyncpg.Connection) -> None:
     await connection.execute(_USER)
     await connection.execute(_RECORDS)
@@ -44,9 +68,24 @@ async def _left(connection: asyncpg.Connection) -> dict[str, int]:
 
 async def test_only_what_has_expired_is_removed(connection: asyncpg.Connection) -> None:
     await _add_records(connection)
-    assert await purging.purge(connection) == {"idempotency_records": 11}
+    assert await purging.purge(connection) == {**_NOTHING, "idempotency_records": 11}
     assert await _left(connection) == _LIVE
-    assert await purging.purge(connection) == {"idempotency_records": 0}
+    assert await purging.purge(connection) == _NOTHING
+
+
+async def test_every_table_whose_rows_expire_is_purged(connection: asyncpg.Connection) -> None:
+    await connection.execute(_USER)
+    for statement in _ADDED.values():
+        await connection.execute(statement.format(expires_at=_EXPIRES_AT))
+    assert await purging.purge(connection) == {**_NOTHING, **dict.fromkeys(_ADDED, 3)}
+    for table in _ADDED:
+        assert await connection.fetchval(f"SELECT count(*) FROM {table} WHERE expires_at > now()") == 2
+        assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 2
+    expiring = await connection.fetch(
+        "SELECT attrelid::regclass::text AS name FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid"
+        " WHERE attname = 'expires_at' AND relkind = 'r'"
+    )
+    assert {row["name"] for row in expiring} == _NOTHING.keys()
 
 
 @pytest.mark.parametrize(("batch_size", "batches"), [(1, 12), (4, 3), (11, 2), (12, 1)])
@@ -57,7 +96,7 @@ async def test_it_goes_in_batches_until_one_is_not_full(
     await _add_records(connection)
     statements: list[str] = []
     connection.add_query_logger(lambda record: statements.append(record.query))
-    assert await purging.purge(connection) == {"idempotency_records": 11}
+    assert await purging.purge(connection) == {**_NOTHING, "idempotency_records": 11}
     await asyncio.sleep(0)  # asyncpg tells its query loggers in the loop's next turn
     assert sum("purge_idempotency_records" in statement for statement in statements) == batches
     assert await _left(connection) == _LIVE
@@ -68,14 +107,14 @@ async def test_what_others_hold_is_left_for_the_next_time(dsn: Dsn, connection: 
     async with connected(dsn) as holder, holder.transaction():
         held = await holder.fetch("SELECT key FROM idempotency_records WHERE key LIKE '-1 day%' LIMIT 2 FOR UPDATE")
         async with asyncio.timeout(5):
-            assert await purging.purge(connection) == {"idempotency_records": 9}
+            assert (await purging.purge(connection))["idempotency_records"] == 9
         left = {row["key"] for row in await connection.fetch("SELECT key FROM idempotency_records")}
         assert {row["key"] for row in held} <= left
         # A record that is renewed meanwhile has not expired any more.
         await holder.execute(
             "UPDATE idempotency_records SET expires_at = now() + interval '1 day' WHERE key = $1", held[0][0]
         )
-    assert await purging.purge(connection) == {"idempotency_records": 1}
+    assert (await purging.purge(connection))["idempotency_records"] == 1
     assert await _left(connection) == {**_LIVE, "-1 day": 1}
 
 
@@ -166,9 +205,12 @@ def test_the_command_says_how_many_it_removed(purge: Purge, dsn: Dsn) -> None:
         connection.execute(_USER)
         connection.execute(_RECORDS.encode())
     first = purge(dsn.libpq_url)
-    assert (first.exit_code, first.stderr, first.stdout) == (0, "", "idempotency_records: 11 purged\n")
+    assert (first.exit_code, first.stderr) == (0, "")
+    assert first.stdout.splitlines() == [
+        f"{table}: {count} purged" for table, count in {**_NOTHING, "idempotency_records": 11}.items()
+    ]
     second = purge(dsn.libpq_url, "--json")
-    assert (second.exit_code, second.stderr, json.loads(second.stdout)) == (0, "", {"idempotency_records": 0})
+    assert (second.exit_code, second.stderr, json.loads(second.stdout)) == (0, "", _NOTHING)
 
 
 def _refusal(result: Result) -> str:
