@@ -152,7 +152,7 @@ async def test_an_address_that_is_none_is_refused_by_name(anybody: Api) -> None:
 
 async def test_a_password_of_any_characters_will_do(anybody: Api) -> None:
     passwords = [
-        "12345678",
+        "82736451",
         "p" * 256,
         "\t \n " * 2,
         "пароль密码😀!",
