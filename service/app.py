@@ -10,12 +10,27 @@ from aiohttp import web
 
 from service.accounts.authentication import authenticate
 from service.accounts.handlers import routes as account_routes
+from service.accounts.keys import routes as key_routes
+from service.accounts.oauth import routes as oauth_routes
 from service.accounts.passwords import PASSWORDS, Passwords
+from service.accounts.revocations import REVOCATIONS, Revocations
+from service.accounts.sessions import SESSIONS, Sessions
+from service.accounts.throttle import THROTTLE, Throttle
 from service.accounts.tokens import TOKENS, Tokens
 from service.database.pool import Database
 from service.health.handlers import MIGRATIONS
 from service.health.handlers import routes as health_routes
-from service.http.keys import CORS_ORIGINS, DATABASE, DRAINING, OPENAPI, READ_TIMEOUT, REFUSING, REQUIRE_IF_MATCH
+from service.http.keys import (
+    CORS_ORIGINS,
+    DATABASE,
+    DRAINING,
+    LISTENING,
+    OPENAPI,
+    READ_TIMEOUT,
+    REFUSING,
+    REQUIRE_IF_MATCH,
+    TRUSTED_PROXIES,
+)
 from service.http.metrics import METRICS, Metrics, SharedCounts
 from service.http.middlewares import edge
 from service.http.openapi import document
@@ -25,7 +40,7 @@ from service.resources import resource_folder
 from service.settings import Settings
 from service.tasks.handlers import routes as task_routes
 
-_ROUTES = (account_routes, health_routes, page_routes, task_routes)
+_ROUTES = (account_routes, oauth_routes, key_routes, health_routes, page_routes, task_routes)
 
 
 def create_app(settings: Settings, database: Database, counts: SharedCounts) -> web.Application:
@@ -48,13 +63,26 @@ def create_app(settings: Settings, database: Database, counts: SharedCounts) -> 
     app[READ_TIMEOUT] = settings.read_timeout
     app[REFUSING] = asyncio.Event()
     app[REQUIRE_IF_MATCH] = settings.require_if_match
-    app[TOKENS] = Tokens(settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience, ttl=settings.access_token_ttl)
+    app[REVOCATIONS] = Revocations()
+    app[TOKENS] = Tokens(
+        settings.jwt_secret,
+        settings.jwt_keys,
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        ttl=settings.access_token_ttl,
+    )
+    app[SESSIONS] = Sessions(app[TOKENS], app[REVOCATIONS], settings.refresh_token_ttl)
+    app[THROTTLE] = Throttle(settings.login_failures_per_account, settings.login_failures_per_address)
+    app[TRUSTED_PROXIES] = settings.trusted_proxies
+    listener = app[REVOCATIONS].listener(database.dsn, settings)
+    app[LISTENING] = listener.hears
     for routes in _ROUTES:
         app.add_routes(routes)
     app[METRICS] = Metrics(counts, app.router, database, settings.pool_size + settings.pool_max_overflow)
     app.on_cleanup.append(_close_passwords)
     app.cleanup_ctx.append(_note_metrics)
     app.cleanup_ctx.append(_purge)
+    app.cleanup_ctx.append(lambda _app: listener.listening())
     return app
 
 

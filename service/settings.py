@@ -5,22 +5,31 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self, TypeAlias, cast
 
 from environs import Env
 from environs.exceptions import EnvValidationError
+from jwt.algorithms import HMACAlgorithm
+from jwt.exceptions import InvalidKeyError
 from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range
 
 from service.dsn import Dsn
+from service.keyring import SigningKey, read_keys
 
+Network: TypeAlias = IPv4Network | IPv6Network
+
+_KEYS = "JWT_KEYS"
 _SECRET_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is at least as long as its hash.
 
 # As a browser sends it: lower case, no path, no wildcard, and no port that goes without saying.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::([1-9][0-9]{0,4}))?")
 _UNSENT_PORT = re.compile(r"http:.*:80|https:.*:443")
 _MAX_PORT = 65535
+
+_COUNT = Range(1, 2_147_483_647)  # PostgreSQL's integer; in seconds, 68 years
 
 
 class SettingsError(Exception):
@@ -42,10 +51,15 @@ class Settings:
     port: int
     workers: int
     jwt_secret: str = field(repr=False)
+    jwt_keys: tuple[SigningKey, ...]
     jwt_issuer: str
     jwt_audience: str
     password_pepper: str = field(repr=False)
     access_token_ttl: int
+    refresh_token_ttl: int
+    login_failures_per_account: int
+    login_failures_per_address: int
+    trusted_proxies: tuple[Network, ...]
     bcrypt_cost: int
     pool_size: int
     pool_max_overflow: int
@@ -74,15 +88,16 @@ class Settings:
         Args:
             env_file: what development may keep its settings in.
             with_keys: whether the secrets are needed. Migrations need none, so that who applies them need hold none;
-                without this, secrets that are not set are empty.
+                without this, secrets that are not set are empty, and no key is read.
 
         Raises:
             SettingsError: with every fault at once.
         """
-        env = Env(eager=False)
-        if os.environ.get("APP_ENV") != "production":
-            env.read_env(env_file, recurse=False)
+        env = _environment(env_file)
         env.add_parser("dsn", _parse_dsn)
+        env.add_parser("jwt_secret", _parse_jwt_secret)
+        env.add_parser("keys", _parse_keys)
+        env.add_parser("networks", _parse_networks)
         env.add_parser("origins", _parse_origins)
         env.add_parser("secret", _parse_secret)
         app_env: str = env.str("APP_ENV", "development", validate=OneOf(["development", "production"]))
@@ -90,6 +105,7 @@ class Settings:
         data_dir = Path(env.str("DATA_DIR", ".dev")).absolute()
         unset: dict[str, None] = {} if is_production else {"default": None}
         unset_key: dict[str, None] = unset if with_keys else {"default": None}
+        has_keys = with_keys and _KEYS in os.environ
         values: dict[str, Any] = {
             "app_env": app_env,
             "data_dir": data_dir,
@@ -97,11 +113,16 @@ class Settings:
             "host": env.str("HOST", "127.0.0.1"),
             "port": env.int("PORT", 8000, validate=Range(0, 65535)),
             "workers": env.int("WORKERS", 1, validate=Range(1, 64)),
-            "jwt_secret": env.secret("JWT_SECRET", **unset_key),
+            "jwt_secret": env.jwt_secret("JWT_SECRET", **({"default": None} if has_keys else unset_key)),
+            "jwt_keys": env.keys(_KEYS) if has_keys else (),
             "jwt_issuer": env.str("JWT_ISSUER", "task-service", validate=_not_empty),
             "jwt_audience": env.str("JWT_AUDIENCE", "task-service", validate=_not_empty),
             "password_pepper": env.secret("PASSWORD_PEPPER", **unset_key),
-            "access_token_ttl": env.int("ACCESS_TOKEN_TTL", 900, validate=Range(1)),
+            "access_token_ttl": env.int("ACCESS_TOKEN_TTL", 900, validate=_COUNT),
+            "refresh_token_ttl": env.int("REFRESH_TOKEN_TTL", 2_592_000, validate=_COUNT),
+            "login_failures_per_account": env.int("LOGIN_FAILURES_PER_ACCOUNT", 10, validate=_COUNT),
+            "login_failures_per_address": env.int("LOGIN_FAILURES_PER_ADDRESS", 100, validate=_COUNT),
+            "trusted_proxies": env.networks("TRUSTED_PROXIES", ""),
             "bcrypt_cost": env.int("BCRYPT_COST", 12, validate=Range(4, 31)),
             "pool_size": env.int("POOL_SIZE", 10, validate=Range(1)),
             "pool_max_overflow": env.int("POOL_MAX_OVERFLOW", 5, validate=Range(0)),
@@ -127,13 +148,27 @@ class Settings:
             raise SettingsError(cast(dict[str, list[str]], error.error_messages)) from None
         try:
             for name in ("jwt_secret", "password_pepper"):
-                values[name] = values[name] or (_kept_secret(data_dir / name) if with_keys else "")
+                is_needed = with_keys and not (name == "jwt_secret" and has_keys)
+                values[name] = values[name] or (_kept_secret(data_dir / name) if is_needed else "")
         except OSError as error:
             raise SettingsError({"DATA_DIR": [f"Cannot keep secrets in {data_dir}: {error.strerror}."]}) from None
         return cls(**values)
 
 
-# environs hands a parser of one's own the default as well, so both take None.
+def keys_folder(env_file: Path = Path(".env")) -> Path | None:
+    """Return the folder that JWT_KEYS names, be there keys in it or not; None where it names none."""
+    folder = _environment(env_file).str(_KEYS, "")
+    return Path(folder) if folder else None
+
+
+def _environment(env_file: Path) -> Env:
+    env = Env(eager=False)
+    if os.environ.get("APP_ENV") != "production":
+        env.read_env(env_file, recurse=False)
+    return env
+
+
+# environs hands a parser of one's own the default as well, so some take None.
 
 
 def _parse_dsn(value: str | None) -> Dsn | None:
@@ -153,10 +188,40 @@ def _parse_origins(value: str) -> frozenset[str]:
     return frozenset(origins)
 
 
+def _parse_networks(value: str) -> tuple[Network, ...]:
+    """Read addresses and networks, separated by commas."""
+    networks = []
+    for text in filter(None, map(str.strip, value.split(","))):
+        try:
+            networks.append(ip_network(text))
+        except ValueError:
+            raise ValidationError(f"{text!r} is no network: write 10.0.0.0/8 or an address.") from None
+    return tuple(networks)
+
+
 def _parse_secret(value: str | None) -> str | None:
     if value is not None and len(value.encode()) < _SECRET_BYTES:
         raise ValidationError(f"Must be at least {_SECRET_BYTES} bytes long: `openssl rand -base64 48` makes one.")
     return value
+
+
+def _parse_jwt_secret(value: str | None) -> str | None:
+    """Read a secret that PyJWT signs with; it does not with a PEM or a JWK, which may well be public."""
+    secret = _parse_secret(value)
+    try:
+        if secret is not None:
+            HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
+    except InvalidKeyError:
+        raise ValidationError("Is a key of another kind: JWT_KEYS names the folder for private keys.") from None
+    return secret
+
+
+def _parse_keys(value: str) -> tuple[SigningKey, ...]:
+    _not_empty(value)  # or it would be the current folder
+    try:
+        return read_keys(Path(value))
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
 
 
 def _positive(value: float) -> None:

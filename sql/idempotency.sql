@@ -26,12 +26,32 @@ WHERE caller_id = :caller_id
     AND key = :key
     AND expires_at > now();
 
--- name: lock_idempotency_key(caller_id, key)$
--- Lock a caller's key until the end of the transaction, without waiting. That two keys have one hash is harmless: one
--- of two simultaneous requests is told to come back.
--- Returns: boolean, false when another transaction holds the lock.
--- Plan: no table.
-SELECT pg_try_advisory_xact_lock(hashtextextended(:caller_id::uuid || :key::text, 0));
+-- name: lock_idempotency_key(caller_id, key, user_id)^
+-- Lock a caller's key until the end of the transaction, without waiting; with it, the user that the write is about. That
+-- two keys have one hash is harmless: one of two simultaneous requests is told to come back.
+-- The record refers to the user in the end. Locked only then, after the task, the user could be one that is being
+-- deleted, and who deletes a user goes on to the tasks: each would wait for the other.
+-- Returns: IdempotencyLock, exactly one row: whether no other transaction holds the key, and if so, whether there is
+-- such a user.
+-- Plan: users_pkey.
+WITH lock AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock(hashtextextended(:caller_id::uuid || :key::text, 0)) AS is_held
+),
+
+locked_user AS MATERIALIZED (
+    SELECT users.id
+    FROM users
+    CROSS JOIN lock
+    WHERE users.id = :user_id
+        AND lock.is_held
+    FOR KEY SHARE OF users
+)
+
+SELECT
+    lock.is_held,
+    locked_user.id IS NOT NULL AS has_user
+FROM lock
+LEFT JOIN locked_user ON true;
 
 -- name: purge_idempotency_records(batch_size)$
 -- Remove expired records, but for those that another transaction holds.

@@ -4,8 +4,10 @@ import dataclasses
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from unittest.mock import patch
 
@@ -13,11 +15,14 @@ import click
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from service.cli import main
 from service.dsn import Dsn
+from service.keyring import read_keys
 from service.resources import resource_folder
 from service.settings import Settings
+from tests.test_keyring import BAD_KEYS
 
 _SECRETS = {"JWT_SECRET": "canary-" + "j" * 40, "PASSWORD_PEPPER": "canary-" + "p" * 40}
 _MIGRATIONS = sorted(
@@ -82,6 +87,9 @@ def test_every_command_explains_itself(invoke: Invoke, command: tuple[str, ...])
         ["migrate", "nonsense"],
         ["migrate", "rollback", "--count", "0"],
         ["migrate", "status", "--jsn"],
+        ["keys", "generate", "--type", "ec"],
+        ["keys", "generate", "--signs-after", "-1"],
+        ["keys", "generate", "--signs-after", "31536001"],
     ],
     ids=" ".join,
 )
@@ -110,6 +118,49 @@ def test_production_needs_a_database_and_secrets(invoke: Invoke) -> None:
     assert result.exit_code == 2
     names = [line.partition(": ")[0] for line in result.stderr.splitlines()]
     assert sorted(names) == ["DATABASE_URL", "JWT_SECRET", "PASSWORD_PEPPER"]
+
+
+@pytest.mark.parametrize("name", BAD_KEYS)
+def test_a_bad_key_is_a_wrong_setting_of_one_line(invoke: Invoke, tmp_path: Path, name: str) -> None:
+    content, reason = BAD_KEYS[name]
+    (tmp_path / f"{name}.pem").write_bytes(content())
+    said = _says_one_line(invoke("serve", JWT_KEYS=str(tmp_path)), 2)
+    assert said.startswith(f"JWT_KEYS: '{name}.pem' ")
+    assert reason in said
+
+
+def test_a_key_is_generated_where_the_service_reads_it(invoke: Invoke, tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    first = invoke("keys", "generate", JWT_KEYS=str(folder), APP_ENV="production")
+    assert (first.exit_code, first.stderr) == (0, "")
+    options = ("--type", "rsa", "--signs-after", "3600", "--folder", str(folder), "--json")
+    second = json.loads(invoke("keys", "generate", *options, JWT_KEYS="/nowhere").stdout)
+    signing, future = read_keys(folder)
+    assert first.stdout.startswith(f"{folder}/")
+    assert f"EdDSA key {signing.id}, signs from 20" in first.stdout
+    assert signing.signs_from <= time.time() < future.signs_from <= time.time() + 3600
+    assert second.keys() == {"file", "kid", "alg", "signs_from"}
+    assert (second["kid"], second["alg"]) == (future.id, "RS256")
+    assert datetime.fromisoformat(second["signs_from"]).timestamp() == future.signs_from
+    assert isinstance(future.private, RSAPrivateKey)
+    assert future.private.key_size == 3072
+    assert sorted(folder.iterdir())[1] == Path(second["file"])
+
+
+def test_the_env_file_says_where_keys_are_in_development(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("JWT_KEYS=kept/keys\n")
+    assert invoke("keys", "generate").exit_code == 0
+    assert len(read_keys(tmp_path / "kept" / "keys")) == 1
+    _says_one_line(invoke("keys", "generate", APP_ENV="production"), 2)
+
+
+def test_a_key_that_cannot_be_written_is_one_clear_line(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "keys"):
+        assert str(folder) in _says_one_line(invoke("keys", "generate", "--folder", str(folder)), 1)
+    said = _says_one_line(invoke("keys", "generate"), 2)
+    assert "JWT_KEYS" in said
+    assert "--folder" in said
 
 
 def test_a_port_in_use_is_one_clear_line(invoke: Invoke) -> None:

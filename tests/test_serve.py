@@ -139,7 +139,12 @@ async def test_production_does_not_migrate_and_says_that_it_is_behind(empty_data
         assert len(service.said) == 1  # no curl lines, and nothing applied
         ready = await Api(session, service.url).get("/health/ready")
         assert ready.status == 503
-        assert ready.body["checks"] == {"database": "ok", "migrations": "behind", "draining": False}
+        assert ready.body["checks"] == {
+            "database": "ok",
+            "migrations": "behind",
+            "revocations": "stale",
+            "draining": False,
+        }
         assert (await Api(session, service.url).get("/health/live")).status == 200
         # An idle client that holds its connection open does not keep the service from ending.
         started = monotonic()

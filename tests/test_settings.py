@@ -6,12 +6,15 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
 from service.dsn import Dsn
+from service.keyring import write_key
 from service.settings import Settings, SettingsError
 
 _SECRETS = {"JWT_SECRET": "canary-jwt-" + "j" * 32, "PASSWORD_PEPPER": "canary-pepper-" + "p" * 32}
@@ -25,6 +28,10 @@ _DEFAULTS: dict[str, object] = {
     "jwt_issuer": "task-service",
     "jwt_audience": "task-service",
     "access_token_ttl": 900,
+    "refresh_token_ttl": 30 * 86400,
+    "login_failures_per_account": 10,
+    "login_failures_per_address": 100,
+    "trusted_proxies": (),
     "bcrypt_cost": 12,
     "pool_size": 10,
     "pool_max_overflow": 5,
@@ -87,6 +94,12 @@ def test_production_logs_json_by_default() -> None:
         ("JWT_ISSUER", "tasks.example.com", "tasks.example.com"),
         ("JWT_SECRET", "é" * 16, "é" * 16),  # 32 bytes, which is what counts
         ("ACCESS_TOKEN_TTL", "1", 1),
+        ("REFRESH_TOKEN_TTL", "2147483647", 2_147_483_647),
+        ("LOGIN_FAILURES_PER_ACCOUNT", "1", 1),
+        ("LOGIN_FAILURES_PER_ADDRESS", "2147483647", 2_147_483_647),
+        ("TRUSTED_PROXIES", "10.0.0.1", (ip_network("10.0.0.1/32"),)),
+        ("TRUSTED_PROXIES", " 10.0.0.0/8 , 2001:db8::/32 ,", (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))),
+        ("TRUSTED_PROXIES", "", ()),
         ("BCRYPT_COST", "4", 4),
         ("POOL_MAX_OVERFLOW", "0", 0),
         ("POOL_TIMEOUT", "0.5", 0.5),
@@ -128,10 +141,28 @@ def test_a_variable_sets_what_bears_its_name(name: str, text: str, value: object
         ("PORT", "-1"),
         ("JWT_SECRET", ""),
         ("JWT_SECRET", "x" * 31),
+        ("JWT_SECRET", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
+        ("JWT_SECRET", '{"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQ"}'),
+        ("JWT_KEYS", ""),
+        ("JWT_KEYS", "/nowhere/keys"),
+        ("JWT_KEYS", "/dev/null"),
         ("PASSWORD_PEPPER", "x" * 31),
         ("JWT_ISSUER", " "),
         ("JWT_AUDIENCE", ""),
         ("ACCESS_TOKEN_TTL", "0"),
+        ("ACCESS_TOKEN_TTL", "2147483648"),
+        ("REFRESH_TOKEN_TTL", "0"),
+        ("REFRESH_TOKEN_TTL", "30 days"),
+        ("REFRESH_TOKEN_TTL", "2147483648"),
+        ("LOGIN_FAILURES_PER_ACCOUNT", "0"),
+        ("LOGIN_FAILURES_PER_ACCOUNT", "2147483648"),
+        ("LOGIN_FAILURES_PER_ADDRESS", "-1"),
+        ("LOGIN_FAILURES_PER_ADDRESS", "many"),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "proxy.example.com"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("TRUSTED_PROXIES", "10.0.0.1 10.0.0.2"),
         ("BCRYPT_COST", "3"),
         ("BCRYPT_COST", "32"),
         ("POOL_SIZE", "0"),
@@ -234,6 +265,43 @@ def test_a_secret_that_is_given_is_not_kept() -> None:
     settings = _load(**_SECRETS)
     assert settings.jwt_secret == _SECRETS["JWT_SECRET"]
     assert not settings.data_dir.exists()
+
+
+def _keys_in(folder: Path) -> str:
+    """Make a folder with a key, and return its name."""
+    write_key(folder, "ed25519", datetime.now(UTC))
+    return str(folder)
+
+
+def test_keys_take_the_place_of_the_secret(tmp_path: Path) -> None:
+    settings = _load(JWT_KEYS=_keys_in(tmp_path / "keys"))
+    assert [key.algorithm for key in settings.jwt_keys] == ["EdDSA"]
+    assert settings.jwt_secret == ""
+    assert [file.name for file in settings.data_dir.iterdir()] == ["password_pepper"]
+
+
+def test_production_needs_a_secret_or_keys(tmp_path: Path) -> None:
+    without_secret = {name: value for name, value in _PRODUCTION.items() if name != "JWT_SECRET"}
+    assert list(_faults(**without_secret)) == ["JWT_SECRET"]
+    settings = _load(**without_secret, JWT_KEYS=_keys_in(tmp_path / "keys"))
+    assert (settings.jwt_secret, len(settings.jwt_keys)) == ("", 1)
+
+
+def test_keys_and_a_secret_can_be_given_together(tmp_path: Path) -> None:
+    settings = _load(**_PRODUCTION, JWT_KEYS=_keys_in(tmp_path / "keys"))
+    assert (settings.jwt_secret, len(settings.jwt_keys)) == (_SECRETS["JWT_SECRET"], 1)
+    assert list(_faults(JWT_SECRET="x" * 31)) == ["JWT_SECRET"]
+
+
+def test_no_private_key_is_in_what_settings_print(tmp_path: Path) -> None:
+    settings = _load(JWT_KEYS=_keys_in(tmp_path / "keys"))
+    assert settings.jwt_keys[0].id in repr(settings)
+    assert "PrivateKey" not in repr(settings)
+
+
+def test_migrations_read_no_key(tmp_path: Path) -> None:
+    os.environ.update({"JWT_KEYS": str(tmp_path / "nowhere")})
+    assert Settings.load(with_keys=False).jwt_keys == ()
 
 
 def test_first_starts_at_the_same_moment_agree_on_the_secrets() -> None:

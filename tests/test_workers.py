@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.cli import main
 from service.database import embedded
 from service.dsn import Dsn
-from tests.conftest import Api, connected
+from tests.conftest import PASSWORD, Api, connected
 from tests.processes import PRODUCTION, Process, command, folder, postgres_processes, serving
 from tests.sharing import on_one_postgresql
 
@@ -238,7 +238,7 @@ async def test_a_second_signal_does_not_wait(dsn: Dsn, connection: asyncpg.Conne
         async with caller(service.url) as api, connection.transaction():
             await connection.execute("LOCK TABLE users")
             stuck = asyncio.create_task(
-                api.post("/api/auth/register", {"email": "a@example.com", "password": "12345678"})
+                api.post("/api/auth/register", {"email": "a@example.com", "password": PASSWORD})
             )
             await until(lambda: connection.fetchval("SELECT bool_or(NOT granted) FROM pg_locks"))
             service.process.send_signal(signal.SIGTERM)

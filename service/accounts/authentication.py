@@ -1,10 +1,12 @@
-"""Who is calling: the access token of a request, by RFC 6750, for every route that is not marked as public."""
+"""Who is calling, and whether it may: by the access token of a request (RFC 6750), wherever a route is not public."""
 
 from aiohttp import hdrs, web
 
+from service.accounts.revocations import REVOCATIONS
 from service.accounts.tokens import TOKENS, InvalidToken
-from service.http.identity import CALLER, Handler, is_public
+from service.http.identity import CALLER, Caller, Handler, is_public
 from service.http.problems import Problem
+from service.http.scopes import check_scope
 
 
 @web.middleware
@@ -12,11 +14,21 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     """Set the caller, or refuse. What the router refuses is passed on: there is nothing there to protect."""
     match = request.match_info
     if match.http_exception is None and not is_public(match.handler):
-        try:
-            request[CALLER] = request.app[TOKENS].verify(_bearer_token(request))
-        except InvalidToken:
-            raise Problem("invalid_token") from None
+        caller = request[CALLER] = _identify(request)
+        if caller.is_client:
+            check_scope(request, caller)
     return await handler(request)
+
+
+def _identify(request: web.Request) -> Caller:
+    """Return whom the token was issued to; no request asks the database for it."""
+    try:
+        caller = request.app[TOKENS].verify(_bearer_token(request))
+    except InvalidToken:
+        raise Problem("invalid_token") from None
+    if caller.revocable_id in request.app[REVOCATIONS]:
+        raise Problem("invalid_token")
+    return caller
 
 
 def _bearer_token(request: web.Request) -> str:

@@ -1,25 +1,32 @@
-"""Registering, logging in, and the account itself."""
+"""Registering, logging in and out, and the account itself."""
+
+from contextlib import suppress
 
 from aiohttp import web
 
 from service.accounts.emails import canonical_email
 from service.accounts.passwords import PASSWORDS
-from service.accounts.schemas import AccessToken, Login, Registration, User
-from service.accounts.tokens import TOKENS
+from service.accounts.revocations import REVOCATIONS
+from service.accounts.schemas import Login, PasswordChange, RefreshTokenHolder, Registration, TokenPair, User
+from service.accounts.sessions import SESSIONS, InvalidRefreshToken
+from service.accounts.throttle import THROTTLE, Attempt, attempt_of
+from service.database.errors import Overloaded
 from service.database.queries import queries
 from service.http.bodies import read_body
-from service.http.identity import caller, public
+from service.http.identity import CALLER, account_gone, caller, public
 from service.http.keys import DATABASE
 from service.http.operations import Answer, operation
-from service.http.problems import Problem
-from service.http.replies import reply
+from service.http.problems import Problem, invalid
+from service.http.replies import Row, reply
 
 routes = web.RouteTableDef()
 
 _registration = Registration()
 _login = Login()
+_holder = RefreshTokenHolder()
+_password_change = PasswordChange()
 _user = User()
-_access_token = AccessToken()
+_token_pair = TokenPair()
 _NOT_STORED = {"Cache-Control": "no-store"}  # RFC 6749, section 5.1
 
 
@@ -36,21 +43,58 @@ async def register(request: web.Request) -> web.Response:
 
 @routes.post("/api/auth/login", name="login")
 @public
-@operation(Answer(200, _access_token, headers=("Cache-Control",)), body=_login, refusals=("invalid_credentials",))
+@operation(
+    Answer(200, _token_pair, headers=("Cache-Control",)),
+    body=_login,
+    refusals=("invalid_credentials", "too_many_requests"),
+)
 async def log_in(request: web.Request) -> web.Response:
-    """Log a person in: 200 with an access token. An unknown email and a wrong password are told apart by nothing."""
+    """Log a person in: 200 with the tokens of a new session.
+
+    An unknown email and a wrong password are told apart by nothing.
+    """
     given = await read_body(request, _login)
     try:
         email = canonical_email(given["email"])
     except ValueError:
         email = ""  # nobody's, and still worth the time of a hash
-    credentials = await queries.get_user_credentials(request.app[DATABASE], email=email)
-    password_hash = credentials["password_hash"] if credentials else None
-    if not await request.app[PASSWORDS].is_right(given["password"], password_hash):
-        raise Problem("invalid_credentials")
-    tokens = request.app[TOKENS]
-    answer = {"access_token": tokens.issue(credentials["id"]), "token_type": "Bearer", "expires_in": tokens.ttl}
-    return reply(_access_token, answer, headers=_NOT_STORED)
+    attempt = attempt_of(request, email or given["email"])
+    await request.app[THROTTLE].admit(request.app[DATABASE], attempt)
+    pair = None
+    while pair is None:
+        user = await queries.get_user_credentials(request.app[DATABASE], email=email)
+        if not await _is_password(request, attempt, user, given["password"]) or user is None:
+            raise Problem("invalid_credentials")
+        # None when the password was changed, or its hash renewed, since it was read.
+        pair = await request.app[SESSIONS].begin(request.app[DATABASE], user["id"], user["password_hash"])
+    await _renew_hash(request, user, given["password"])
+    return reply(_token_pair, pair, headers=_NOT_STORED)
+
+
+@routes.post("/api/auth/refresh", name="refresh")
+@public
+@operation(Answer(200, _token_pair, headers=("Cache-Control",)), body=_holder, refusals=("invalid_refresh_token",))
+async def refresh(request: web.Request) -> web.Response:
+    """Prolong a session: 200 with new tokens, and the refresh token that was sent is spent.
+
+    One that was spent is answered once more for ten seconds, with the same successor; later it ends the session.
+    """
+    given = await read_body(request, _holder)
+    try:
+        pair = await request.app[SESSIONS].prolong(request.app[DATABASE], given["refresh_token"])
+    except InvalidRefreshToken:
+        raise Problem("invalid_refresh_token") from None
+    return reply(_token_pair, pair, headers=_NOT_STORED)
+
+
+@routes.post("/api/auth/logout", name="logout")
+@public
+@operation(Answer(204, meaning="The session has ended, if there was one."), body=_holder)
+async def log_out(request: web.Request) -> web.Response:
+    """End the session of a refresh token, and with it its access tokens: 204, whatever the token was."""
+    given = await read_body(request, _holder)
+    await request.app[SESSIONS].end(request.app[DATABASE], given["refresh_token"])
+    return web.Response(status=204)
 
 
 @routes.get("/api/users/me", name="me")
@@ -59,5 +103,76 @@ async def get_me(request: web.Request) -> web.Response:
     """Answer with the caller's own account."""
     user = await queries.get_user(request.app[DATABASE], id=caller(request))
     if user is None:
-        raise Problem("invalid_token", "The account that the token was issued to is gone.")
+        raise account_gone()
     return reply(_user, user)
+
+
+@routes.delete("/api/users/me")
+@operation(Answer(204, meaning="It is gone, and its tasks with it."))
+async def delete_me(request: web.Request) -> web.Response:
+    """Remove the caller's account and everything that is the caller's: 204. Its tokens stop working at once."""
+    async with request.app[DATABASE].transaction() as connection:
+        await queries.lock_user(connection, id=caller(request))
+        ended = await queries.delete_sessions(connection, user_id=caller(request), spared_id=None)
+        if await queries.delete_user(connection, id=caller(request)) is None:
+            raise account_gone()
+    request.app[REVOCATIONS].add(session["id"] for session in ended)
+    return web.Response(status=204)
+
+
+@routes.post("/api/users/me/password", name="password")
+@operation(Answer(204, meaning="It is changed."), body=_password_change, refusals=("too_many_requests",))
+async def change_password(request: web.Request) -> web.Response:
+    """Change the caller's password: 204, and every other session of the caller ends at once."""
+    given = await read_body(request, _password_change)
+    user = await queries.get_user_credentials_by_id(request.app[DATABASE], id=caller(request))
+    if user is None:
+        raise account_gone()
+    attempt = attempt_of(request, user["email"])
+    await request.app[THROTTLE].admit(request.app[DATABASE], attempt)
+    if not await _is_password(request, attempt, user, given["current_password"]):
+        raise _wrong_current_password()
+    password_hash = await request.app[PASSWORDS].hash(given["new_password"])
+    async with request.app[DATABASE].transaction() as connection:
+        changed = await queries.update_user_password(
+            connection, id=user["id"], password_hash=user["password_hash"], new_password_hash=password_hash
+        )
+        if changed is None:
+            raise _wrong_current_password()  # another change came first
+        # A statement of its own, since it has to see the sessions that the lock on the user has waited for.
+        ended = await queries.delete_sessions(connection, user_id=user["id"], spared_id=request[CALLER].session_id)
+    request.app[REVOCATIONS].add(session["id"] for session in ended)
+    return web.Response(status=204)
+
+
+async def _is_password(request: web.Request, attempt: Attempt, user: Row | None, password: str) -> bool:
+    """Tell whether a password is a user's, and count it as a failure if not; nobody's takes as long to tell.
+
+    Raises:
+        Problem: `too_many_requests`.
+    """
+    database, throttle = request.app[DATABASE], request.app[THROTTLE]
+    if not await request.app[PASSWORDS].is_right(password, user["password_hash"] if user else None):
+        await throttle.note_failure(database, attempt)
+        return False
+    # Once more: what was tried at the same time has been counted by now, so that a burst is worth no more guesses.
+    await throttle.admit(database, attempt)
+    await throttle.forget(database, attempt)
+    return True
+
+
+async def _renew_hash(request: web.Request, user: Row, password: str) -> None:
+    """Hash a password anew, where the cost has been raised since it was hashed."""
+    passwords = request.app[PASSWORDS]
+    if passwords.is_outdated(user["password_hash"]):
+        with suppress(Overloaded):  # the next log-in will do
+            await queries.update_user_password(
+                request.app[DATABASE],
+                id=user["id"],
+                password_hash=user["password_hash"],
+                new_password_hash=await passwords.hash(password),
+            )
+
+
+def _wrong_current_password() -> Problem:
+    return invalid("/current_password", "Is not the current password.", "wrong")

@@ -2,9 +2,10 @@
 
 import unicodedata
 
-from marshmallow import ValidationError, fields
+from marshmallow import EXCLUDE, ValidationError, fields
 
 from service.accounts.emails import canonical_email
+from service.accounts.passwords import is_common
 from service.http.fields import Message, Representation, Schema, Text, Timestamp, about, length
 
 
@@ -27,10 +28,28 @@ class Password(Text):
         return unicodedata.normalize("NFKC", value)
 
 
+class NewPassword(Password):
+    """A password that is to be one from now on, and so none of those that are tried first."""
+
+    def clean(self, value: str) -> str:
+        """Normalise the password, or refuse it; it is not repeated."""
+        password = super().clean(value)
+        if is_common(password):
+            raise ValidationError(Message("Must not be one of the passwords that are tried first.", "common"))
+        return password
+
+
 _EMAIL = about(
     "At most 255 characters in its canonical form: NFKC, lower case, the domain in ASCII.", "me@example.com"
 ) | {"format": "email"}
 _PASSWORD = about("8 to 256 characters after NFKC; any of them, and they count whole.", "correct horse battery staple")
+_NEW_PASSWORD = about(
+    "8 to 256 characters after NFKC; any of them, and they count whole. The most common passwords are refused.",
+    "correct horse battery staple",
+)
+_REFRESH_TOKEN = about("Prolongs the session, once; it is answered with the next one.", "tsr_5wTnZ2hQ…")
+_SCOPE = "tasks:read"
+_CLIENT_ID = "2f0c8d0e-6b0a-4f6e-8f57-4b115d1c9c1e"
 _TIME = "2026-11-22T09:30:00.123456Z"
 
 
@@ -38,7 +57,7 @@ class Registration(Schema):
     """What registers a person."""
 
     email = Email(required=True, metadata=_EMAIL)
-    password = Password(required=True, load_only=True, validate=length(8, 256), metadata=_PASSWORD)
+    password = NewPassword(required=True, load_only=True, validate=length(8, 256), metadata=_NEW_PASSWORD)
 
 
 class Login(Schema):
@@ -48,12 +67,26 @@ class Login(Schema):
     password = Password(required=True, load_only=True, metadata=_PASSWORD)
 
 
-class AccessToken(Representation):
-    """What a log-in gives, in the terms of RFC 6749, section 5.1."""
+class RefreshTokenHolder(Schema):
+    """What prolongs a session, or ends it."""
+
+    refresh_token = Text(required=True, load_only=True, metadata=_REFRESH_TOKEN)
+
+
+class PasswordChange(Schema):
+    """What changes a password. The current one is under no rule: one that breaks it is just a wrong one."""
+
+    current_password = Password(required=True, load_only=True, metadata=_PASSWORD)
+    new_password = NewPassword(required=True, load_only=True, validate=length(8, 256), metadata=_NEW_PASSWORD)
+
+
+class TokenPair(Representation):
+    """What a log-in or a refresh gives, in the terms of RFC 6749, section 5.1."""
 
     access_token = Text(metadata=about("Goes into `Authorization: Bearer`.", "eyJhbGciOiJIUzI1NiJ9…"))
     token_type = Text(metadata=about("How to send it.", "Bearer"))
-    expires_in = fields.Integer(metadata=about("For how many seconds it is good.", 900))
+    expires_in = fields.Integer(metadata=about("For how many seconds the access token is good.", 900))
+    refresh_token = Text(metadata=_REFRESH_TOKEN)
 
 
 class User(Representation):
@@ -63,3 +96,33 @@ class User(Representation):
     email = Text(metadata=_EMAIL)
     created_at = Timestamp(metadata=about("When the account was made.", _TIME))
     updated_at = Timestamp(metadata=about("When it last changed.", _TIME))
+
+
+class TokenRequest(Schema):
+    """What a service client asks for a token with (RFC 6749, section 4.4.2); any other parameter is ignored."""
+
+    grant_type = Text(required=True, metadata=about("`client_credentials`, and no other.", "client_credentials"))
+    scope = Text(metadata=about("Of the client's scopes, those that are needed, with spaces; all by default.", _SCOPE))
+    client_id = Text(metadata=about("Names the client, where HTTP Basic does not.", _CLIENT_ID))
+    client_secret = Text(load_only=True, metadata=about("Proves it, where HTTP Basic does not.", "tsc_9mTq1yJb…"))
+
+    class Meta:
+        """marshmallow's options."""
+
+        unknown = EXCLUDE
+
+
+class ClientToken(Representation):
+    """What a service client is given (RFC 6749, section 5.1)."""
+
+    access_token = Text(metadata=about("Goes into `Authorization: Bearer`.", "eyJhbGciOiJIUzI1NiJ9…"))
+    token_type = Text(metadata=about("How to send it.", "Bearer"))
+    expires_in = fields.Integer(metadata=about("For how many seconds it is good; then ask again.", 900))
+    scope = Text(metadata=about("What it lets the client do.", _SCOPE))
+
+
+class OAuthError(Representation):
+    """Why a client is given no token (RFC 6749, section 5.2)."""
+
+    error = Text(metadata=about("What programs read.", "invalid_client"))
+    error_description = Text(metadata=about("What is wrong in this case.", "Send a live secret of the client."))

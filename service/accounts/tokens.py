@@ -3,16 +3,26 @@
 import base64
 import hashlib
 import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
 from aiohttp import web
+from jwt.types import Options
 
 from service.http.identity import Caller
+from service.keyring import PublicKey, SigningKey, signing_key
 
-_ALGORITHM = "HS256"  # pinned: a token does not choose how it is checked (RFC 8725, section 3.1)
 _TYPE = "at+jwt"  # RFC 9068, section 2.1
-_CLAIMS = ["iss", "aud", "sub", "iat", "exp", "jti"]
+_HEADER = {"alg", "kid", "typ"}
+_OPTIONS: Options = {
+    "require": ["iss", "aud", "sub", "iat", "exp", "jti"],
+    "strict_aud": True,
+    "enforce_minimum_key_length": True,
+    "verify_iat": False,  # it allows for no difference between clocks, and is checked here
+}
+_CLOCK_SKEW = 60  # seconds by which the clocks of two instances may differ
 _MAX_REMEMBERED = 10_000
 
 
@@ -24,35 +34,39 @@ class Tokens:
     """Signs access tokens and checks them.
 
     Args:
-        secret: the key of HS256, at least 32 bytes.
+        secret: the key of HS256, at least 32 bytes; empty where there is none, and HS256 is not accepted.
+        keys: as `read_keys` returns them. From the time of the first on they sign, and the secret only verifies what
+            it signed before.
         issuer, audience: who signs, and for whom.
         ttl: how long a token lives, in seconds.
     """
 
-    def __init__(self, secret: str, issuer: str, audience: str, ttl: int) -> None:
+    def __init__(self, secret: str, keys: Sequence[SigningKey], issuer: str, audience: str, *, ttl: int) -> None:
         self.ttl = ttl
         self._secret = secret
+        # Names the secret without giving it away, so that it can be told from another.
+        digest = hashlib.sha256(b"kid:" + secret.encode()).digest()
+        self._secret_id = base64.urlsafe_b64encode(digest[:9]).decode()
+        self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        # Names the key without giving it away, so that keys can be told apart when they are changed.
-        digest = hashlib.sha256(b"kid:" + secret.encode()).digest()
-        self._key_id = base64.urlsafe_b64encode(digest[:9]).decode()
+        # A key is good for one algorithm. A token names its key, and has no say in how it is checked (RFC 8725,
+        # section 3.1).
+        self._verifying: dict[str, tuple[str, PublicKey | str]] = {key.id: (key.algorithm, key.public) for key in keys}
+        if secret:
+            self._verifying[self._secret_id] = "HS256", secret
+        self._jwt = jwt.PyJWT(_OPTIONS)
         # Checking a signature costs more than the rest of a small request; what was checked stays right until it
         # expires.
         self._remembered: dict[str, tuple[Caller, float]] = {}
 
-    def issue(self, user_id: UUID) -> str:
-        """Return a new access token for a user."""
-        now = int(time.time())
-        claims = {
-            "iss": self._issuer,
-            "aud": self._audience,
-            "sub": str(user_id),
-            "iat": now,
-            "exp": now + self.ttl,
-            "jti": str(uuid4()),
-        }
-        return jwt.encode(claims, self._secret, _ALGORITHM, headers={"typ": _TYPE, "kid": self._key_id})
+    def issue(self, user_id: UUID, session_id: UUID) -> str:
+        """Return a new access token for a user, which names the session that it ends with."""
+        return self._sign({"sub": str(user_id), "sid": str(session_id)})
+
+    def issue_to_client(self, client_id: UUID, scopes: Iterable[str]) -> str:
+        """Return a new access token for a service client, limited to these scopes (RFC 9068, section 2.2.3)."""
+        return self._sign({"sub": str(client_id), "client_id": str(client_id), "scope": " ".join(sorted(scopes))})
 
     def verify(self, token: str) -> Caller:
         """Return whom a token was issued to.
@@ -68,22 +82,49 @@ class Tokens:
         self._remembered[token] = caller, expires_at
         return caller
 
+    def public_keys(self) -> list[dict[str, str]]:
+        """Return, as JWKs (RFC 7517), what others verify tokens with, now and once the next keys sign."""
+        return [key.jwk for key in self._keys]
+
+    def _sign(self, claims: Mapping[str, str]) -> str:
+        now = int(time.time())
+        times = {"iat": now, "exp": now + self.ttl}
+        complete = {"iss": self._issuer, "aud": self._audience, **claims, **times, "jti": str(uuid4())}
+        key = signing_key(self._keys, now)
+        if key is None and self._secret:
+            return self._jwt.encode(complete, self._secret, "HS256", headers={"typ": _TYPE, "kid": self._secret_id})
+        key = key or self._keys[0]  # whose time is to come, but there is nothing else to sign with
+        return self._jwt.encode(complete, key.private, key.algorithm, headers={"typ": _TYPE, "kid": key.id})
+
     def _check(self, token: str) -> tuple[Caller, float]:
         try:
-            parts = jwt.decode_complete(
-                token,
-                self._secret,
-                algorithms=[_ALGORITHM],
-                issuer=self._issuer,
-                audience=self._audience,
-                options={"require": _CLAIMS},
-            )
-            caller = Caller(UUID(parts["payload"]["sub"]))
+            header = jwt.get_unverified_header(token)
+            # Ours have these members and no other: nothing that brings a key along, and nothing critical.
+            if header.keys() != _HEADER or header["typ"] != _TYPE or header["kid"] not in self._verifying:
+                raise InvalidToken("the type or the key is another")
+            algorithm, key = self._verifying[header["kid"]]
+            claims = self._jwt.decode(token, key, [algorithm], issuer=self._issuer, audience=self._audience)
+            if not isinstance(claims["exp"], int) or not isinstance(claims["iat"], int):
+                raise InvalidToken("a time is no whole number")
+            if claims["iat"] > time.time() + _CLOCK_SKEW:
+                raise InvalidToken("it is from the future")
+            return _caller(claims), claims["exp"]
         except (jwt.InvalidTokenError, ValueError) as error:
             raise InvalidToken(str(error)) from None
-        if parts["header"].get("typ") != _TYPE or parts["header"].get("kid") != self._key_id:
-            raise InvalidToken("the type or the key is another")
-        return caller, parts["payload"]["exp"]
+
+
+def _caller(claims: Mapping[str, Any]) -> Caller:
+    """Return whom claims are about.
+
+    Raises:
+        ValueError: they are neither a user's nor a client's.
+    """
+    marks = claims.keys() & {"sid", "client_id", "scope"}
+    if marks == {"sid"}:
+        return Caller(UUID(claims["sub"]), session_id=UUID(str(claims["sid"])))
+    if marks == {"client_id", "scope"} and claims["client_id"] == claims["sub"] and isinstance(claims["scope"], str):
+        return Caller(UUID(claims["sub"]), scopes=frozenset(claims["scope"].split()))
+    raise ValueError("it is neither a user's nor a client's")
 
 
 TOKENS = web.AppKey("tokens", Tokens)

@@ -10,7 +10,7 @@ from service.database.errors import Overloaded, is_unavailable
 from service.database.queries import queries
 from service.health.schemas import DatabaseHealth, Liveness, PoolHealth, Readiness
 from service.http.identity import public
-from service.http.keys import DATABASE, DRAINING
+from service.http.keys import DATABASE, DRAINING, LISTENING
 from service.http.metrics import METRICS
 from service.http.operations import Answer, operation
 from service.http.replies import reply_json
@@ -38,11 +38,16 @@ async def get_liveness(_request: web.Request) -> web.Response:
 @public
 @operation(Answer(200, _readiness), Answer(503, _readiness, meaning="Send requests elsewhere."), asks_database=False)
 async def get_readiness(request: web.Request) -> web.Response:
-    """Say whether requests should be sent here: database reachable, schema as the code needs it, not draining."""
+    """Say whether requests should be sent here.
+
+    They should while the database is reachable, the schema is as the code needs it, revocations are heard of at once,
+    and the service is not draining.
+    """
     database, migrations = await _check_migrations(request)
+    revocations = "ok" if request.app[LISTENING].is_set() else "stale"
     draining = request.app[DRAINING].is_set()
-    is_ready = database == migrations == "ok" and not draining
-    checks = {"database": database, "migrations": migrations, "draining": draining}
+    is_ready = database == migrations == revocations == "ok" and not draining
+    checks = {"database": database, "migrations": migrations, "revocations": revocations, "draining": draining}
     return reply_json(
         {"status": "ok" if is_ready else "unavailable", "checks": checks}, status=200 if is_ready else 503
     )

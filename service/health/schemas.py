@@ -21,6 +21,10 @@ class ReadinessChecks(Representation):
         validate=validate.OneOf(["ok", "behind", "ahead", "unknown"]),
         metadata=about("How the schema stands to what the code needs.", "ok"),
     )
+    revocations = Text(
+        validate=validate.OneOf(["ok", "stale"]),
+        metadata=about("Whether this process hears at once of access tokens that are stopped.", "ok"),
+    )
     draining = Flag(metadata=about("Whether the service is shutting down.", example=False))
 
 
@@ -29,7 +33,8 @@ class Readiness(Representation):
 
     status = Text(validate=_VERDICT, metadata=about("The verdict.", "ok"))
     checks = fields.Nested(
-        ReadinessChecks, metadata=about("Why.", {"database": "ok", "migrations": "ok", "draining": False})
+        ReadinessChecks,
+        metadata=about("Why.", {"database": "ok", "migrations": "ok", "revocations": "ok", "draining": False}),
     )
 
 

@@ -16,6 +16,7 @@ from service.http.problems import Problem, invalid
 
 JSON = ("application/json",)
 MERGE_PATCH = ("application/merge-patch+json", "application/json")  # RFC 7396
+FORM = ("application/x-www-form-urlencoded",)
 _ACCEPT = {hdrs.METH_POST: "Accept-Post", hdrs.METH_PATCH: "Accept-Patch"}  # RFC 5789, section 3.1, for the latter
 
 
@@ -65,12 +66,30 @@ def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
     """
     # As in a body, what is not UTF-8 becomes lone surrogates, which no field accepts; request.query would replace it.
     query = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True, errors="surrogateescape")
-    times = Counter(name for name, _ in query)
+    return _load_parameters(query, schema)
+
+
+async def read_form(request: web.Request, schema: Schema) -> dict[str, Any]:
+    """Read a form and load it with a schema, as OAuth has it (RFC 6749, section 3.2).
+
+    A parameter without a value counts as absent, and one that is unknown is ignored.
+
+    Raises:
+        Problem: as `read_body` does, but `validation_error` names parameters.
+    """
+    _check_media_type(request, FORM)
+    body = (await read_bytes(request)).decode(errors="surrogateescape")
+    form = parse_qsl(body, errors="surrogateescape")
+    return _load_parameters([(name, value) for name, value in form if name in schema.fields], schema)
+
+
+def _load_parameters(given: list[tuple[str, str]], schema: Schema) -> dict[str, Any]:
+    times = Counter(name for name, _ in given)
     repeated = sorted(name for name in times if times[name] > 1)
     faults = [{"parameter": _storable(name), "detail": "Must be given once.", "code": "repeated"} for name in repeated]
     asked: dict[str, Any] = {}
     try:
-        asked = schema.load({name: value for name, value in query if times[name] == 1})
+        asked = schema.load({name: value for name, value in given if times[name] == 1})
     except ValidationError as error:
         faults += _faults(error, "parameter")
     if faults:
@@ -87,7 +106,7 @@ def _check_media_type(request: web.Request, media_types: tuple[str, ...]) -> Non
     except (ValueError, LookupError):
         charset = "unknown"
     if charset not in {"utf-8", "utf8"}:
-        raise Problem("unsupported_media_type", "JSON is UTF-8 (RFC 8259, section 8.1).", headers=headers)
+        raise Problem("unsupported_media_type", "Send it in UTF-8 (RFC 8259, section 8.1).", headers=headers)
     encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
     if encoding != "identity":
         headers[hdrs.ACCEPT_ENCODING] = "identity"  # RFC 9110, section 12.5.3

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from service.http.scopes import SCOPES
+
 Json = dict[str, Any]
 
 DESCRIPTION: Final = """\
@@ -21,11 +23,18 @@ TAGS: Final = {
     "documentation": "The contract, and what each problem means.",
 }
 
-SECURITY: Final[Json] = {
-    "type": "http",
-    "scheme": "bearer",
-    "bearerFormat": "JWT",
-    "description": "The `access_token` of a log-in (RFC 6750).",
+SECURITY: Final[dict[str, Json]] = {
+    "access_token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The `access_token` of a log-in (RFC 6750).",
+    },
+    "service_client": {
+        "type": "oauth2",
+        "description": "The `access_token` of a service client (RFC 6749), which is sent in the same way.",
+        "flows": {"clientCredentials": {"tokenUrl": "/api/auth/token", "scopes": SCOPES}},
+    },
 }
 
 
@@ -61,6 +70,7 @@ HEADERS: Final[dict[str, Json]] = {
     "Link": _header("Where the next page is (RFC 8288), while there is one.", '</api/tasks?cursor=AAZ>; rel="next"')
     | {"required": False},
     "Location": _header("Where to find what was made, or what was asked for.", "/api/users/me", format="uri-reference"),
+    "Pragma": _header("Says `no-store` to caches of long ago (RFC 6749).", "no-cache", const="no-cache"),
     "Retry-After": _header("Seconds to wait before trying again.", "1", pattern=r"^[0-9]+$"),
     "WWW-Authenticate": _header("How to authenticate (RFC 6750).", "Bearer", pattern=r"^Bearer"),
     "X-Content-Type-Options": _header("Always `nosniff`.", "nosniff", const="nosniff"),

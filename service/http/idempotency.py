@@ -15,7 +15,7 @@ from multidict import istr
 
 from service.database.queries import queries
 from service.http.bodies import read_bytes
-from service.http.identity import caller, owner, path_uuid
+from service.http.identity import account_gone, caller, owner, path_uuid
 from service.http.keys import DATABASE, EXECUTOR
 from service.http.problems import Problem
 from service.http.replies import Row
@@ -36,7 +36,7 @@ def retriable(handler: Write) -> Write:
 
     Raises:
         Problem: `invalid_idempotency_key`; `idempotency_in_progress`, while the first request with the key is being
-            answered; `idempotency_key_reused`, when that was another request; what `read_bytes` raises.
+            answered; `idempotency_key_reused`, when that was another request; what `account_gone` or `read_bytes` says.
     """
 
     @wraps(handler)
@@ -46,14 +46,16 @@ def retriable(handler: Write) -> Write:
         key = {"caller_id": caller(request), "key": read_key(request)}
         fingerprint = await _fingerprint(request)  # before the transaction, which no slow body shall keep open
         async with request.app[DATABASE].transaction() as connection:
-            is_locked = await queries.lock_idempotency_key(connection, **key)
+            lock = await queries.lock_idempotency_key(connection, **key, user_id=owner(request))
             # A statement of its own: one that locked as well would see the database as it was before it had the lock,
             # and miss what was committed until then.
             record = await queries.get_idempotency_record(connection, **key)
             if record is not None:
                 return _replay(record, fingerprint)
-            if not is_locked:
+            if not lock["is_held"]:
                 raise Problem("idempotency_in_progress")
+            if not lock["has_user"]:
+                raise account_gone()
             request[EXECUTOR] = connection
             response = await handler(request)
             await queries.create_idempotency_record(

@@ -18,29 +18,55 @@ _PUBLIC = "is_public"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user that an access token was issued to."""
+    """Whom an access token was issued to: a user in a session, or a service client.
 
-    user_id: UUID
+    Attributes:
+        id: of the user or the client.
+        session_id: of the user's session; None for a client.
+        scopes: what a client may do; empty for a user, who may do everything with what is the user's.
+    """
+
+    id: UUID
+    session_id: UUID | None = None
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def is_client(self) -> bool:
+        """Whether this is a service client and no user."""
+        return self.session_id is None
+
+    @property
+    def revocable_id(self) -> UUID:
+        """The id whose revocation stops the token: of the session, or of the client."""
+        return self.session_id or self.id
 
 
 CALLER = web.RequestKey("caller", Caller)
 
 
 def caller(request: web.Request) -> UUID:
-    """Return the id of the user who is calling."""
-    return request[CALLER].user_id
+    """Return the id of the user or the client that is calling."""
+    return request[CALLER].id
 
 
 def owner(request: web.Request) -> UUID:
-    """Return the id of the user whose tasks the request is about: the caller, whom the alias names in its path.
+    """Return the id of the user whose tasks the request is about: the caller, or for a client whom the path names.
 
     Raises:
-        Problem: `not_found`, when the path names somebody else.
+        Problem: `not_found`, when the path names no user or, to a user, somebody else.
     """
+    if request[CALLER].is_client:
+        # It may call nothing but the alias (service.http.scopes), whose path names somebody.
+        return path_uuid(request, "user_id")
     user_id = caller(request)
     if "user_id" in request.match_info and path_uuid(request, "user_id") != user_id:
         raise Problem("not_found")
     return user_id
+
+
+def account_gone() -> Problem:
+    """Say that the user whose tasks the request is about is gone; a client gets to read `not_found` in its place."""
+    return Problem("invalid_token", "The account that the token was issued to is gone.")
 
 
 def path_uuid(request: web.Request, name: str) -> UUID:

@@ -6,12 +6,15 @@ from aiohttp import web
 
 from service.database.pool import Database
 from service.database.queries import Executor
+from service.settings import Network
 
 CORS_ORIGINS: web.AppKey[frozenset[str]] = web.AppKey("cors_origins", frozenset)
 """The origins whose pages may read the answers."""
 DATABASE = web.AppKey("database", Database)
 DRAINING = web.AppKey("draining", asyncio.Event)
 """Set once the service is shutting down."""
+LISTENING = web.AppKey("listening", asyncio.Event)
+"""Set while this process hears at once of whatever stops an access token."""
 OPENAPI = web.AppKey("openapi", bytes)
 """The document that describes every route."""
 READ_TIMEOUT = web.AppKey("read_timeout", float)
@@ -20,6 +23,8 @@ REFUSING = web.AppKey("refusing", asyncio.Event)
 """Set once the time for new requests is over; those that were accepted before are still being answered."""
 REQUIRE_IF_MATCH = web.AppKey("require_if_match", bool)
 """Whether a change without If-Match is refused."""
+TRUSTED_PROXIES: web.AppKey[tuple[Network, ...]] = web.AppKey("trusted_proxies", tuple)
+"""The networks of the proxies whose X-Forwarded-For is believed."""
 
 EXECUTOR: web.RequestKey[Executor] = web.RequestKey("executor", Executor)
 """The connection of the transaction that a request is answered in, where there is one."""

@@ -56,7 +56,8 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
             "path": request.path,
             "status": response.status,
             "ms": round(seconds * 1000, 2),
-            "user_id": str(caller.user_id) if caller else None,
+            "user_id": str(caller.id) if caller and not caller.is_client else None,
+            "client_id": str(caller.id) if caller and caller.is_client else None,
         }
     )
     return response
@@ -94,6 +95,9 @@ def _explain(request: web.Request, error: Exception, request_id: str) -> web.Res
     The router has no routes for OPTIONS, so it says which methods the path has; `*` is the service as a whole.
     """
     problem = problem_of(error)
+    if problem.kind.code == "invalid_token" and (known := request.get(CALLER)) and known.is_client:
+        # Its token has been accepted; it is the user in the path who is gone.
+        problem = Problem("not_found")
     is_resource = isinstance(error, web.HTTPMethodNotAllowed) or (
         isinstance(error, web.HTTPNotFound) and request.path == "*"
     )

@@ -15,6 +15,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow.fields import Field
 
+from service.http.bodies import FORM
 from service.http.components import (
     DESCRIPTION,
     EVERY_ANSWER,
@@ -31,11 +32,13 @@ from service.http.identity import is_public
 from service.http.middlewares import is_refused_late
 from service.http.operations import Answer, operation_of
 from service.http.problems import KINDS, Kind
+from service.http.scopes import scopes_of
 
 _PROBLEM_TYPE: Final = "application/problem+json"
 # What any request may meet, whatever it asks for.
 _ALWAYS: Final = ("bad_request", "expectation_failed", "internal_error", "request_timeout")
-_WITH_A_BODY: Final = ("invalid_json", "payload_too_large", "unsupported_media_type", "validation_error")
+_WITH_A_BODY: Final = ("payload_too_large", "unsupported_media_type")
+_WITH_JSON: Final = ("invalid_json", "validation_error")
 # The header fields that a request is refused by.
 _BY_HEADER: Final = {
     "Idempotency-Key": (
@@ -67,7 +70,8 @@ def document(routes: Iterable[web.RouteDef]) -> Json:
         info={"description": DESCRIPTION},
         tags=[{"name": name, "description": text} for name, text in TAGS.items()],
     )
-    spec.components.security_scheme("access_token", SECURITY)
+    for name, scheme in SECURITY.items():
+        spec.components.security_scheme(name, scheme)
     for name, header in HEADERS.items():
         spec.components.header(name, header)
     for name, parameter in PARAMETERS.items():
@@ -87,13 +91,15 @@ def refusals(route: web.RouteDef) -> list[Kind]:
     promised = operation_of(route.handler)
     codes = {*_ALWAYS, *promised.refusals}
     if not is_public(route.handler):
-        codes |= {"unauthenticated", "invalid_token"}
+        codes |= {"unauthenticated", "invalid_token", "insufficient_scope"}
     if is_refused_late(route.path):
         codes.add("draining")
     if promised.asks_database:
         codes |= {"database_unavailable", "overloaded"}
     if promised.body is not None:
         codes.update(_WITH_A_BODY)
+        if promised.media_types != FORM:
+            codes.update(_WITH_JSON)
     if promised.query is not None:
         codes.add("validation_error")
     if _path_names(route):
@@ -139,7 +145,7 @@ def _operation(route: web.RouteDef, spec: APISpec, converter: _Converter) -> Jso
         "operationId": _operation_id(route.handler.__name__, route),
         "summary": summary,
         "tags": [_tag(route)],
-        "security": [] if is_public(route.handler) else [{"access_token": []}],
+        "security": _security(route),
         "parameters": _parameters(route, converter),
         "responses": _responses(route, spec, converter),
     }
@@ -149,6 +155,14 @@ def _operation(route: web.RouteDef, spec: APISpec, converter: _Converter) -> Jso
         body = {"schema": converter.reference(promised.body), "example": _example(promised.body)}
         described["requestBody"] = {"required": True, "content": dict.fromkeys(promised.media_types, body)}
     return described
+
+
+def _security(route: web.RouteDef) -> list[Json]:
+    """Say who may call a route: nobody in particular, or a user, or else a client with any one of its scopes."""
+    if is_public(route.handler):
+        return []
+    scopes = scopes_of(route.method, route.path)
+    return [{"access_token": []}, *({"service_client": [scope]} for scope in scopes)]
 
 
 def _path_names(route: web.RouteDef) -> list[str]:
@@ -197,6 +211,11 @@ def _responses(route: web.RouteDef, spec: APISpec, converter: _Converter) -> Jso
         by_status[kind.status].append(kind)
     for status, kinds in sorted(by_status.items()):
         name, refused = _refused(kinds, route.method)
+        if answer := responses.get(str(status)):
+            # Of one status, and told apart by their media types.
+            answer["description"] = f"{answer['description']}\n\n{refused['description']}"
+            answer["content"] |= refused["content"]
+            continue
         if name not in spec.components.responses:
             spec.components.response(name, refused)
         responses[str(status)] = name

@@ -13,7 +13,7 @@ _OPERATION = "operation"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is no refusal.
+    """An answer that is no problem.
 
     Attributes:
         status: its status code.

@@ -91,6 +91,22 @@ KINDS = {
             headers=("WWW-Authenticate",),
         ),
         Kind(
+            "invalid_refresh_token",
+            HTTPStatus.UNAUTHORIZED,
+            "Invalid refresh token",
+            "The refresh token is malformed, expired, spent, or of a session that has ended.",
+            "Log in again. A refresh token is good for one use; keep the new one that comes with the answer.",
+            headers=("WWW-Authenticate",),
+        ),
+        Kind(
+            "insufficient_scope",
+            HTTPStatus.FORBIDDEN,
+            "Insufficient scope",
+            "The route is not for service clients, or not for one without the scope that it needs.",
+            "Ask for a client with that scope, and use /api/{user_id}/tasks: a client has no tasks of its own.",
+            headers=("WWW-Authenticate",),
+        ),
+        Kind(
             "not_found",
             HTTPStatus.NOT_FOUND,
             "Not found",
@@ -176,6 +192,14 @@ KINDS = {
             "Precondition required",
             "A task is changed or deleted only with If-Match here, so that no update is lost.",
             'Read the task and send its ETag: If-Match: "3". To change whatever version is there, send *.',
+        ),
+        Kind(
+            "too_many_requests",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many requests",
+            "Too many log-ins have failed of late, for this account or from this address.",
+            "Wait for Retry-After seconds. Nobody is told which of the two it is, or whether the account exists.",
+            headers=("Retry-After",),
         ),
         Kind(
             "internal_error",
@@ -270,7 +294,7 @@ def problem_of(error: BaseException) -> Problem:
     if errors.is_unavailable(error):
         log.warning("database unavailable", error=type(error).__name__, detail=str(error))
         return Problem("database_unavailable")
-    log.error("internal error", exc_info=error)
+    log.error("internal error", exc_info=errors.without_rows(error))
     return Problem("internal_error")
 
 

@@ -8,9 +8,10 @@ from uuid import UUID
 from aiohttp import web
 
 from service.database.queries import queries
+from service.http.identity import CALLER
 from service.http.keys import executor
 from service.http.pagination import Position, next_cursor, read_cursor, start_of
-from service.http.problems import invalid_parameter
+from service.http.problems import Problem, invalid_parameter
 from service.http.replies import Row
 from service.tasks.schemas import NEWEST_FIRST, OLDEST_FIRST
 
@@ -38,15 +39,18 @@ async def find_page(request: web.Request, owner: UUID, asked: Mapping[str, Any])
         asked: the query string, loaded by `TaskListQuery`.
 
     Raises:
-        Problem: `validation_error`, when the cursor is not one of this list, or the status is none.
+        Problem: `validation_error`, when the cursor is not one of this list, or the status is none; `not_found`, when a
+            client asks for the tasks of nobody.
     """
     filters = {name: asked.get(name) for name in _FILTERS}
     limit, scope = asked["limit"], ascii((str(owner), asked["sort"], filters))
     bounds = _bounds(asked, _read_position(asked.get("cursor"), scope))
     # One more than was asked for tells whether there is more.
     tasks = await _find(request, asked, user_id=owner, **bounds, page_size=limit + 1)
-    if not tasks and "status" in asked:
-        await _check_status(request, asked["status"])
+    if not tasks:
+        await _check_owner(request, owner)
+        if "status" in asked:
+            await _check_status(request, asked["status"])
     return tasks[:limit], next_cursor(tasks, limit, scope)
 
 
@@ -83,6 +87,12 @@ def _read_position(cursor: str | None, scope: str) -> Position | None:
         return read_cursor(cursor, scope)
     except ValueError:
         raise invalid_parameter("cursor", "Is not a cursor of this list.", "cursor") from None
+
+
+async def _check_owner(request: web.Request, owner: UUID) -> None:
+    """Tell an empty list from one of nobody; only a client's empty list costs a look, since a user has a session."""
+    if request[CALLER].is_client and await queries.get_user(executor(request), id=owner) is None:
+        raise Problem("not_found")
 
 
 async def _check_status(request: web.Request, status: str) -> None:

@@ -73,7 +73,7 @@ async def test_no_answer_is_outside_the_document(alice: Api, tmp_path: Path) -> 
     print(output.decode())  # noqa: T201 -- what was sent, and what was wrong
     assert run.returncode == 0
     told = json.loads(report.read_text())
-    assert told["operations"]["tested"] == told["operations"]["total"] > 20
+    assert told["operations"]["tested"] == told["operations"]["total"] - 1 > 20  # all but delete_me
     answers = await _counted(alice) - before
     faults = {answer for answer in answers if answer[2] >= 500}
     undocumented = await _undocumented(alice, answers)

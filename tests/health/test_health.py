@@ -15,7 +15,7 @@ from service.database import embedded
 from service.dsn import Dsn
 from service.http.keys import DATABASE, DRAINING
 from service.settings import Settings
-from tests.conftest import Answer, Api, Service, connected, started
+from tests.conftest import PASSWORD, Answer, Api, Service, connected, started
 
 SIZE, OVERFLOW = 2, 2  # of the pool, as tests/conftest.py has it
 
@@ -83,13 +83,21 @@ async def test_without_its_database_the_service_lives_and_is_not_ready(
         alice = await anybody.new_user("alice@example.com")
         task = await alice.new_task()
         async with fault(administrator, dsn.database):
+            async with asyncio.timeout(5):
+                while (await alice.get("/health/ready")).body["checks"]["revocations"] == "ok":
+                    pass  # the loss of a connection is noticed in a moment
             live, ready = await alice.get("/health/live"), await alice.get("/health/ready")
             assert (live.status, live.body) == (200, {"status": "ok"})
             assert (ready.status, ready.body) == (
                 503,
                 {
                     "status": "unavailable",
-                    "checks": {"database": "unavailable", "migrations": "unknown", "draining": False},
+                    "checks": {
+                        "database": "unavailable",
+                        "migrations": "unknown",
+                        "revocations": "stale",
+                        "draining": False,
+                    },
                 },
             )
             db = await alice.get("/health/db")
@@ -111,17 +119,20 @@ async def test_without_its_database_the_service_lives_and_is_not_ready(
                 await alice.patch(path, {"title": "x"}),
                 await alice.delete(path),
                 await alice.get("/api/users/me"),
-                await anybody.post("/api/auth/register", {"email": "bob@example.com", "password": "12345678"}),
+                await anybody.post("/api/auth/register", {"email": "bob@example.com", "password": PASSWORD}),
             ):
                 assert_is_unavailable(answer)
-        assert [(await alice.get(f"/health/{name}")).status for name in ("live", "ready", "db")] == [200] * 3
+        assert [(await alice.get(f"/health/{name}")).status for name in ("live", "db")] == [200] * 2
+        async with asyncio.timeout(5):
+            while (await alice.get("/health/ready")).status != 200:
+                pass  # it has to listen again first
         assert (await alice.get("/api/tasks")).body["items"] == [task]
 
 
 async def test_a_healthy_service_says_so_to_everybody(anybody: Api, connection: asyncpg.Connection) -> None:
     live, ready, db = [await anybody.get(f"/health/{name}") for name in ("live", "ready", "db")]
     assert (live.status, live.body) == (200, {"status": "ok"})
-    checks = {"database": "ok", "migrations": "ok", "draining": False}
+    checks = {"database": "ok", "migrations": "ok", "revocations": "ok", "draining": False}
     assert (ready.status, ready.body) == (200, {"status": "ok", "checks": checks})
     assert db.status == 200
     assert db.body.keys() == {"status", "latency_ms", "server_version"}
@@ -156,7 +167,7 @@ async def test_a_schema_that_is_not_as_the_code_needs_it_is_not_ready(
         assert ready.status == 503
         assert ready.body == {
             "status": "unavailable",
-            "checks": {"database": "ok", "migrations": migrations, "draining": False},
+            "checks": {"database": "ok", "migrations": migrations, "revocations": "ok", "draining": False},
         }
         assert (await anybody.get("/health/live")).status == 200
 
@@ -167,7 +178,7 @@ async def test_a_draining_service_answers_and_is_not_ready(settings: Settings, s
         service.app[DRAINING].set()
         ready = await anybody.get("/health/ready")
         assert ready.status == 503
-        assert ready.body["checks"] == {"database": "ok", "migrations": "ok", "draining": True}
+        assert ready.body["checks"] == {"database": "ok", "migrations": "ok", "revocations": "ok", "draining": True}
         live = await anybody.get("/health/live")
         assert live.status == 200
         assert (before.headers.get("Connection"), live.headers.get("Connection")) == (None, "close")

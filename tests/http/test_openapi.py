@@ -18,6 +18,7 @@ from tests.conftest import Answer, Api, Service
 from tests.sharing import NewUser
 
 PROBLEM = "application/problem+json"
+FORM = "application/x-www-form-urlencoded"
 DOCUMENT = openapi()
 OPERATIONS = {
     f"{method.upper()} {path}": operation
@@ -59,7 +60,8 @@ async def _send(api: Api, name: str, task_id: str, **options: Any) -> Answer:
     path = re.sub(r"{(\w+)}", lambda found: str(values[found[1]]), path)
     body = OPERATIONS[name].get("requestBody")
     if body and "body" not in options and "data" not in options:
-        options["body"] = next(iter(body["content"].values()))["example"]
+        media_type, content = next(iter(body["content"].items()))
+        options["data" if media_type == FORM else "body"] = content["example"]
     return await api.send(method, path, allow_redirects=False, **options)
 
 
@@ -144,7 +146,8 @@ async def test_a_request_as_in_the_example_is_answered_as_documented(new_user: N
     operation = OPERATIONS[name]
     answer = await _send(user, name, task["id"])
     response = _resolved(operation["responses"][str(answer.status)])
-    assert answer.status < 400 or name.endswith(("register", "login")), answer.text
+    # The example of these is not of this user, but of somebody else or of nobody.
+    assert answer.status < 400 or name.endswith(("register", "login", "password", "refresh", "token")), answer.text
     headers = {header: _resolved(described) for header, described in response["headers"].items()}
     for header, described in headers.items():
         if header in answer.headers:
@@ -165,7 +168,7 @@ async def test_a_token_is_asked_for_where_the_document_says_so(alice: Api, name:
     if name in PROTECTED:
         assert (answer.status, answer.code) == (401, "unauthenticated")
     else:
-        assert answer.status != 401 or answer.code == "invalid_credentials"
+        assert answer.status != 401 or "unauthenticated" not in answer.text
 
 
 MALFORMED = [
@@ -176,16 +179,23 @@ MALFORMED = [
 ]
 
 
+def test_an_error_of_oauth_and_a_problem_of_one_status_are_told_apart() -> None:
+    content = OPERATIONS["POST /api/auth/token"]["responses"]["400"]["content"]
+    assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/OAuthError"}
+    assert content[PROBLEM]["schema"]["properties"]["code"]["enum"] == ["bad_request"]
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
-async def test_a_header_is_heeded_where_the_document_says_so(alice: Api, name: str) -> None:
+async def test_a_header_is_heeded_where_the_document_says_so(new_user: NewUser, name: str) -> None:
     for header, value, code in MALFORMED:
-        task = await alice.new_task()
-        answer = await _send(alice, name, task["id"], headers={header: value})
+        user = await new_user()
+        task = await user.new_task()
+        answer = await _send(user, name, task["id"], headers={header: value})
         if header in _parameters(OPERATIONS[name], "header"):
             assert (answer.status, answer.code) == (400, code)
             assert code in _codes(OPERATIONS[name])
         else:
-            assert answer.status < 400 or answer.code in {"email_taken", "invalid_credentials"}, answer.text
+            assert answer.status < 400 or code not in answer.text
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -195,6 +205,11 @@ async def test_a_body_is_refused_by_the_schema_that_the_document_has(alice: Api,
         assert operation["responses"].keys() & {"415"} == set()
         return
     task = await alice.new_task()
+    refused = await _send(alice, name, task["id"], data=b"{}", headers={"Content-Type": "text/plain"})
+    accept = f"Accept-{name.split(maxsplit=1)[0].capitalize()}"
+    assert refused.headers[accept].split(", ") == list(operation["requestBody"]["content"])
+    if FORM in operation["requestBody"]["content"]:
+        return  # what OAuth refuses, it refuses in a shape of its own
     schema = _resolved(next(iter(operation["requestBody"]["content"].values()))["schema"])
     wrong: dict[str, object] = {member: ["of no member's type"] for member in schema["properties"]}
     answer = await _send(alice, name, task["id"], body={**wrong, "of_nobody": 1})
@@ -203,9 +218,6 @@ async def test_a_body_is_refused_by_the_schema_that_the_document_has(alice: Api,
     missing = await _send(alice, name, task["id"], body={})
     named = {error["pointer"] for error in missing.body.get("errors", [])}
     assert named == {f"/{member}" for member in schema.get("required", [])}
-    refused = await _send(alice, name, task["id"], data=b"{}", headers={"Content-Type": "text/plain"})
-    accept = f"Accept-{name.split(maxsplit=1)[0].capitalize()}"
-    assert refused.headers[accept].split(", ") == list(operation["requestBody"]["content"])
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if _parameters(OPERATIONS[name], "query")])
@@ -221,11 +233,12 @@ async def test_a_query_string_may_hold_what_the_document_has_and_nothing_else(al
 
 def test_what_is_sent_is_closed_and_what_is_answered_may_grow() -> None:
     sent = {
-        content["schema"]["$ref"].rsplit("/", 1)[1]
+        content["schema"]["$ref"].rsplit("/", 1)[1]: media_type
         for operation in OPERATIONS.values()
-        for content in operation.get("requestBody", {"content": {}})["content"].values()
+        for media_type, content in operation.get("requestBody", {"content": {}})["content"].items()
     }
     for name, schema in DOCUMENT["components"]["schemas"].items():
-        assert (schema.get("additionalProperties") is False) is (name in sent), name
+        # In a form, what is unknown is ignored (RFC 6749, section 3.2).
+        assert (schema.get("additionalProperties") is False) is (sent.get(name, FORM) != FORM), name
         if name not in sent and name not in {"Fault", "ValidationProblem"}:
             assert set(schema["required"]) == set(schema["properties"]), name

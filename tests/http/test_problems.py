@@ -4,11 +4,13 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from uuid import uuid4
 
 import aiohttp
 import asyncpg
 import pytest
 
+from service.accounts.tokens import TOKENS
 from service.database.queries import queries
 from service.dsn import Dsn
 from service.http.keys import DATABASE, DRAINING, REFUSING
@@ -86,6 +88,23 @@ async def _invalid_credentials(world: World) -> Answer:
     return await _send(world, "POST", "/api/auth/login", {"email": "nobody@example.com", "password": PASSWORD})
 
 
+async def _invalid_refresh_token(world: World) -> Answer:
+    return await _send(world, "POST", "/api/auth/refresh", {"refresh_token": "x"})
+
+
+async def _too_many_requests(world: World) -> Answer:
+    login = {"email": "guessed@example.com", "password": PASSWORD}
+    async with started(replace(world.settings, login_failures_per_account=1), world.dsn) as service:
+        guesser = Api(world.alice.session, service.url)
+        assert (await guesser.post("/api/auth/login", login)).status == 401
+        return await guesser.post("/api/auth/login", login, headers=ANY_ID)
+
+
+async def _insufficient_scope(world: World) -> Answer:
+    client = replace(world.alice, token=world.service.app[TOKENS].issue_to_client(uuid4(), ["tasks:read"]))
+    return await client.get("/api/tasks", headers=ANY_ID)
+
+
 async def _not_found(world: World) -> Answer:
     return await _send(world, "GET", "/no/such/path")
 
@@ -107,7 +126,9 @@ async def _email_taken(world: World) -> Answer:
 
 async def _idempotency_in_progress(world: World) -> Answer:
     async with world.connection.transaction():
-        await queries.lock_idempotency_key(world.connection, caller_id=world.alice.user_id, key="x")
+        await queries.lock_idempotency_key(
+            world.connection, caller_id=world.alice.user_id, key="x", user_id=world.alice.user_id
+        )
         return await _send(world, "POST", "/api/tasks", {"title": "x"}, Idempotency_Key="x")
 
 
@@ -194,6 +215,8 @@ PRODUCERS: dict[str, Producer] = {
     "unauthenticated": _unauthenticated,
     "invalid_token": _invalid_token,
     "invalid_credentials": _invalid_credentials,
+    "invalid_refresh_token": _invalid_refresh_token,
+    "insufficient_scope": _insufficient_scope,
     "not_found": _not_found,
     "method_not_allowed": _method_not_allowed,
     "request_timeout": _request_timeout,
@@ -206,6 +229,7 @@ PRODUCERS: dict[str, Producer] = {
     "expectation_failed": _expectation_failed,
     "validation_error": _validation_error,
     "idempotency_key_reused": _idempotency_key_reused,
+    "too_many_requests": _too_many_requests,
     "internal_error": _internal_error,
     "database_unavailable": _database_unavailable,
     "overloaded": _overloaded,
@@ -216,6 +240,8 @@ FIELDS = {
     "unauthenticated": {"WWW-Authenticate": "Bearer"},
     "invalid_token": {"WWW-Authenticate": 'Bearer error="invalid_token"'},
     "invalid_credentials": {"WWW-Authenticate": "Bearer"},
+    "invalid_refresh_token": {"WWW-Authenticate": "Bearer"},
+    "insufficient_scope": {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
     "method_not_allowed": {"Allow": "GET,HEAD,OPTIONS,POST"},
     "idempotency_in_progress": {"Retry-After": "1"},
     "precondition_failed": {"ETag": '"1"'},
