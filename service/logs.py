@@ -6,6 +6,7 @@ every request gets goes past structlog, through `log_request`. Until `writing` i
 
 import json
 import logging
+import re
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,12 @@ _WRITE_SECONDS = 0.1
 # A reader of the logs that stalls must not fill the memory: past this, events are dropped and counted.
 _MAX_WAITING = 100_000
 _CLOSE_SECONDS = 5.0
+# Nothing here logs a token, but a caller may put one where it is logged: into a path, or an X-Request-Id. No match
+# begins within a word or an escape of JSON; that is asked after the first letters, since these are found quickly.
+_TOKENS = (
+    re.compile(r"eyJ(?<![\\\w]...)[\w-]+\.eyJ[\w-]+\.[\w-]+"),
+    re.compile(r"ts(?<![\\\w]..)[cr]_[\w-]{20,}"),
+)
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -86,6 +93,8 @@ class _Writer:
             line = str(self._render(None, "", event))
         except Exception as error:  # noqa: BLE001 -- one event that cannot be rendered must not end all logging
             line = str(self._render(None, "", {"event": "log event lost", "level": "error", "reason": repr(error)}))
+        for token in _TOKENS:
+            line = token.sub("[token]", line)
         # Bytes of a request that are no UTF-8 stand in strings as lone surrogates, which no stream takes.
         return line.encode(errors="backslashreplace").decode() + "\n"
 

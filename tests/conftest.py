@@ -20,12 +20,19 @@ from service.migrate import runner
 from service.resources import resource_folder
 from service.serve import bind, serving
 from service.settings import Settings
+from tests import canary
 
 POSTGRESQL_15 = Path("/usr/lib/postgresql/15/bin")
-PASSWORD = "correct horse battery staple"
+PASSWORD = "correct horse battery staple"  # which tests/canary.py knows
+JWT_SECRET = f"{canary.MARK}-secret-that-is-only-for-the-tests"
 # A test's data need not survive the machine.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 _numbers = count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Search whatever is logged for secrets."""
+    config.pluginmanager.register(canary)
 
 
 @pytest.fixture(scope="session", params=["postgresql-18", "postgresql-15"])
@@ -36,6 +43,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
     binaries = POSTGRESQL_15 if request.param == "postgresql-15" else None
     with embedded.temporary(binaries=binaries, options=_FAST) as server:
         yield server
+        canary.search_file(server.folder / "server.log", canary.SECRETS_OF_POSTGRESQL)
 
 
 @pytest.fixture(scope="session")
@@ -85,11 +93,17 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         host="127.0.0.1",
         port=0,
         workers=1,
-        jwt_secret="a-secret-that-is-only-for-the-tests-0123456789",
+        jwt_secret=JWT_SECRET,
+        jwt_keys=(),
         jwt_issuer="task-service",
         jwt_audience="task-service",
-        password_pepper="a-pepper-that-is-only-for-the-tests-0123456789",
+        password_pepper=f"{canary.MARK}-pepper-that-is-only-for-the-tests",
         access_token_ttl=900,
+        refresh_token_ttl=2_592_000,
+        # So many that only tests of these limits meet them.
+        login_failures_per_account=1000,
+        login_failures_per_address=100_000,
+        trusted_proxies=(),
         bcrypt_cost=4,
         pool_size=2,
         pool_max_overflow=2,

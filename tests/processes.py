@@ -17,9 +17,11 @@ import psutil
 import pytest
 
 from service.settings import Settings
+from tests.canary import MARK, search_file
 
-_SECRETS = {"JWT_SECRET": "canary-" + "j" * 40, "PASSWORD_PEPPER": "canary-" + "p" * 40}
+_SECRETS = {"JWT_SECRET": MARK + "j" * 40, "PASSWORD_PEPPER": MARK + "p" * 40}
 PRODUCTION = {"APP_ENV": "production", **_SECRETS}
+_TALKATIVE = {"LOG_LEVEL": "debug", "DEBUG": "true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ async def serving(cwd: Path, *args: str, last_line: str = "Serving on ", **varia
     """Start the service, wait for its greeting, and leave nothing of it behind."""
     errors = cwd / "stderr"
     with errors.open("a") as stderr:
-        options = command(cwd, "serve", *args, **variables)
+        options = command(cwd, "serve", *args, **{**_TALKATIVE, **variables})
         process = subprocess.Popen(**options, stderr=stderr, start_new_session=True)  # noqa: ASYNC220 -- it is only started here
     assert process.stdout
     try:
@@ -81,6 +83,7 @@ async def serving(cwd: Path, *args: str, last_line: str = "Serving on ", **varia
             process.terminate()
         process.wait(30)
         process.stdout.close()
+        search_file(errors)
 
 
 @pytest.fixture
