@@ -9,8 +9,6 @@ import structlog
 
 from service.database.pool import Database
 from service.database.queries import Executor, queries
-from service.dsn import Dsn
-from service.settings import Settings
 
 log = structlog.get_logger()
 
@@ -38,16 +36,6 @@ async def purge(executor: Executor) -> dict[str, int]:
             count = await purge_batch(executor, batch_size=_BATCH_SIZE)
             removed[table] += count
     return removed
-
-
-async def purge_once(dsn: Dsn, settings: Settings) -> dict[str, int]:
-    """Purge a database, on a connection of one's own.
-
-    Raises:
-        DatabaseUnusable: it cannot be reached, or lacks the tables.
-    """
-    async with Database.of_one(dsn, settings) as database:
-        return await purge(database)
 
 
 @asynccontextmanager

@@ -239,7 +239,7 @@ def test_a_migration_that_fails_is_one_line_and_changes_nothing(
     good, bad = tmp_path / "0001.create-a.sql", tmp_path / "0002.create-b.sql"
     good.write_text("-- depends:\nCREATE TABLE a (id int);\n")
     bad.write_text("-- depends: 0001.create-a\nCREATE TABLE b (id int);\nSELECT 1 / 0;\n")
-    monkeypatch.setattr("service.cli.resource_folder", lambda _name: tmp_path)
+    monkeypatch.setattr("service.cli.migrate.resource_folder", lambda _name: tmp_path)
     result = invoke("migrate", "apply", DATABASE_URL=empty_database.libpq_url)
     assert result.exit_code == 1
     assert result.stdout.startswith("0001.create-a  applied")

@@ -1,0 +1,17 @@
+"""The command line. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings."""
+
+import click
+
+from service.cli import clients, keys, migrate, serving
+
+
+@click.group()
+def main() -> None:
+    """Run the task service and its tools.
+
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings.
+    """
+
+
+for command in (serving.serve, serving.purge, serving.openapi, migrate.migrate, clients.clients, keys.keys):
+    main.add_command(command)

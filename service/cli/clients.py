@@ -1,0 +1,87 @@
+"""Service clients: other services that call this one as themselves."""
+
+import click
+import orjson
+
+from service.accounts.clients import check_name, create_client, revoke_client, rotate_client
+from service.cli.common import YEAR_SECONDS, as_json_option, ask
+from service.database.queries import queries
+from service.http.replies import Row
+from service.http.scopes import SCOPES
+
+
+@click.group()
+def clients() -> None:
+    """Create, list, rotate and revoke the service clients: other services that call this one as themselves."""
+
+
+def _client_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@clients.command()
+@click.argument("name", callback=_client_name)
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(list(SCOPES)),
+    multiple=True,
+    required=True,
+    metavar="SCOPE",
+    help=f"What it may do: {' or '.join(SCOPES)}. Can be given more than once.",
+)
+@as_json_option
+def create(name: str, scopes: tuple[str, ...], *, as_json: bool) -> None:
+    """Register a client, and show its secret this once."""
+    client, secret = ask(lambda database: create_client(database, name, scopes))
+    _show_secret(client, secret, as_json=as_json)
+
+
+@clients.command(name="list")
+@as_json_option
+def list_clients(*, as_json: bool) -> None:
+    """List the clients, revoked ones too."""
+    rows: list[Row] = ask(queries.list_clients)
+    if as_json:
+        told = [{"client_id" if name == "id" else name: value for name, value in row.items()} for row in rows]
+        click.echo(orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
+        return
+    for row in rows:
+        state = f"  revoked {row['revoked_at']:%Y-%m-%dT%H:%M:%SZ}" if row["revoked_at"] else ""
+        click.echo(f"{row['id']}  {row['name']}  {' '.join(row['scopes'])}{state}")
+
+
+@clients.command()
+@click.argument("client")
+@click.option(
+    "--overlap",
+    type=click.IntRange(0, YEAR_SECONDS),
+    default=86_400,
+    show_default=True,
+    help="For how many seconds the secret before stays good; 0 ends it at once.",
+)
+@as_json_option
+def rotate(client: str, overlap: int, *, as_json: bool) -> None:
+    """Give a client, named by its name or its id, a new secret, and show it this once."""
+    row, secret = ask(lambda database: rotate_client(database, client, overlap))
+    _show_secret(row, secret, as_json=as_json)
+
+
+@clients.command()
+@click.argument("client")
+def revoke(client: str) -> None:
+    """Revoke a client, named by its name or its id, for good. Its access tokens stop working at once."""
+    row = ask(lambda database: revoke_client(database, client))
+    click.echo(f"{row['id']}  {row['name']}  revoked")
+
+
+def _show_secret(client: Row, secret: str, *, as_json: bool) -> None:
+    told = {"client_id": str(client["id"]), "client_secret": secret, "name": client["name"], "scopes": client["scopes"]}
+    if as_json:
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        return
+    click.echo(f"client_id: {told['client_id']}\nclient_secret: {secret}")
+    click.echo("Keep the secret now: it is shown this once.", err=True)

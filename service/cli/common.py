@@ -1,0 +1,74 @@
+"""What the commands share: refusing in a line, the database, and one question put to it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import click
+
+from service.accounts.clients import ClientRefused
+from service.database import embedded
+from service.database.errors import DatabaseUnusable
+from service.database.pool import Database
+from service.dsn import Dsn
+from service.migrate.errors import MigrationError
+from service.serve import ServeError
+from service.settings import Settings, SettingsError
+
+YEAR_SECONDS = 365 * 86_400
+_T = TypeVar("_T")
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
+
+
+class Refusal(click.ClickException):
+    """What a user did, or a machine lacks: a line on stderr, and exit code 1."""
+
+    def show(self, file: object = None) -> None:
+        """Print the message alone."""
+        del file
+        click.echo(self.format_message(), err=True)
+
+
+class WrongSettings(Refusal):
+    """What is set is wrong: exit code 2."""
+
+    exit_code = 2
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what the service refuses to do into a line on stderr and an exit code, never a traceback."""
+    try:
+        yield
+    except (ServeError, ClientRefused, DatabaseUnusable, embedded.EmbeddedError, MigrationError) as error:
+        raise Refusal(str(error)) from error
+    except SettingsError as error:
+        lines = [f"{name}: {' '.join(messages)}" for name, messages in error.faults.items()]
+        raise WrongSettings("\n".join(lines)) from None
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Dsn]:
+    """Name the database: that of DATABASE_URL, or in development the embedded one, which runs while the block does."""
+    if settings.database_url is not None:
+        for note in settings.database_url.notes:
+            click.echo(f"DATABASE_URL: {note}", err=True)
+        yield settings.database_url
+    else:
+        with embedded.running(settings.data_dir / "postgres") as server:
+            yield server.dsn
+
+
+def ask(question: Callable[[Database], Awaitable[_T]]) -> _T:
+    """Put a question to the database, on a connection of its own; refuse as `refusing` does."""
+
+    async def put(settings: Settings, dsn: Dsn) -> _T:
+        async with Database.of_one(dsn, settings) as executor:
+            return await question(executor)
+
+    with refusing():
+        settings = Settings.load(with_keys=False)
+        with database(settings) as dsn:
+            return asyncio.run(put(settings, dsn))
