@@ -27,8 +27,9 @@ test: install ## Run every test on a real PostgreSQL, with branch coverage
 test-fast: install ## Run the tests without coverage, on the embedded PostgreSQL only
 	$(BIN)/python -m pytest -n auto --dist worksteal -q -k "not postgresql-15"
 
-bench: install ## Show what page 1 and page 1,000 of a list cost, on an embedded PostgreSQL
+bench: install ## Show what a page costs at any depth, and what a flood of log-ins does to the rest
 	$(BIN)/python -m tests.benchmarks.pages
+	$(BIN)/python -m tests.benchmarks.logins
 
 fuzz: install ## Send the service what nobody would write down, and hold its answers against its own document
 	$(BIN)/python -m pytest -q -rP --show-capture=stdout -m "" -k "not postgresql-15" --hypothesis-profile=fuzz tests/fuzz

@@ -124,7 +124,8 @@ FROM removed;
 
 -- name: update_session_token(user_id, id, token_hash, successor_hash, successor_salt, refresh_ttl, access_ttl)^
 -- Spend a session's live refresh token, and put its successor in its place. Of several at once one finds it live; the
--- others wait for that one and find it spent.
+-- others wait for that one and find it spent. An access token that was issued before may be good for longer than those
+-- that are issued now.
 -- Returns: SessionKey, no row when the token is not the live one, or the session has ended or expired.
 -- Raises: spent_refresh_tokens_pkey (a token has come again, which chance forbids).
 -- Plan: sessions_pkey, insert.
@@ -134,7 +135,9 @@ WITH rotated AS (
         token_hash = :successor_hash,
         successor_salt = :successor_salt,
         expires_at = now() + make_interval(secs => :refresh_ttl),
-        access_expires_at = now() + make_interval(secs => :access_ttl) + interval '5 minutes'
+        access_expires_at = greatest(
+            access_expires_at, now() + make_interval(secs => :access_ttl) + interval '5 minutes'
+        )
     WHERE user_id = :user_id
         AND id = :id
         AND token_hash = :token_hash

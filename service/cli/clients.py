@@ -1,5 +1,7 @@
 """Service clients: other services that call this one as themselves."""
 
+from datetime import UTC, datetime
+
 import click
 import orjson
 
@@ -8,6 +10,8 @@ from service.cli.common import YEAR_SECONDS, as_json_option, ask
 from service.database.queries import queries
 from service.http.replies import Row
 from service.http.scopes import SCOPES
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @click.group()
@@ -50,8 +54,7 @@ def list_clients(*, as_json: bool) -> None:
         click.echo(orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
         return
     for row in rows:
-        state = f"  revoked {row['revoked_at']:%Y-%m-%dT%H:%M:%SZ}" if row["revoked_at"] else ""
-        click.echo(f"{row['id']}  {row['name']}  {' '.join(row['scopes'])}{state}")
+        click.echo(f"{row['id']}  {row['name']}  {' '.join(row['scopes'])}{_state(row)}")
 
 
 @clients.command()
@@ -76,6 +79,16 @@ def revoke(client: str) -> None:
     """Revoke a client, named by its name or its id, for good. Its access tokens stop working at once."""
     row = ask(lambda database: revoke_client(database, client))
     click.echo(f"{row['id']}  {row['name']}  revoked")
+
+
+def _state(client: Row) -> str:
+    """Say what is out of the ordinary about a client."""
+    overlap_ends = client["previous_secret_expires_at"]
+    if client["revoked_at"]:
+        return f"  revoked {client['revoked_at']:{_TIME}}"
+    if overlap_ends and overlap_ends > datetime.now(UTC):
+        return f"  two secrets until {overlap_ends:{_TIME}}"
+    return ""
 
 
 def _show_secret(client: Row, secret: str, *, as_json: bool) -> None:

@@ -173,12 +173,14 @@ async def test_both_secrets_are_good_while_they_overlap(run: Run, anybody: Api, 
     new = await _said(run, "rotate", old["name"], "--overlap", "60")
     assert new["client_id"] == old["client_id"]
     assert [(await _ask_for_token(anybody, client)).status for client in (old, new)] == [200, 200]
+    assert f"{old['name']}  tasks:read  two secrets until 2" in (await run("list")).stdout
     left = "SELECT extract(epoch FROM previous_secret_expires_at - now()) FROM clients WHERE id = $1"
     assert 50 < await connection.fetchval(left, UUID(old["client_id"])) <= 60
     await connection.execute(
         "UPDATE clients SET previous_secret_expires_at = now() WHERE id = $1", UUID(old["client_id"])
     )
     assert [(await _ask_for_token(anybody, client)).status for client in (old, new)] == [401, 200]
+    assert "two secrets" not in (await run("list")).stdout
 
 
 async def test_without_an_overlap_the_secret_before_ends_at_once(run: Run, anybody: Api) -> None:

@@ -243,6 +243,19 @@ async def test_a_revocation_outlives_every_access_token_of_its_session(two: Two,
     assert settings.access_token_ttl < left < settings.access_token_ttl + 600
 
 
+async def test_a_revocation_outlives_tokens_of_an_instance_that_gives_them_longer(
+    two: Two, settings: Settings, dsn: Dsn
+) -> None:
+    async with started(replace(settings, access_token_ttl=60), dsn) as brief, aiohttp.ClientSession() as session:
+        _, pair = await _new_pair(two.here)
+        there = Api(session, brief.url)
+        prolonged = await there.post("/api/auth/refresh", {"refresh_token": pair["refresh_token"]})
+        assert (prolonged.status, prolonged.body["expires_in"]) == (200, 60)
+        await _log_out(two, there, prolonged.body)
+    left = await two.connection.fetchval("SELECT extract(epoch FROM min(expires_at) - now())::float FROM revocations")
+    assert left > settings.access_token_ttl
+
+
 async def test_a_session_whose_access_tokens_have_expired_leaves_no_revocation(two: Two) -> None:
     _, pair = await _new_pair(two.here)
     await two.connection.execute("UPDATE sessions SET access_expires_at = now()")
