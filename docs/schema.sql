@@ -192,7 +192,7 @@ CREATE TABLE public.login_failures (
 
 COMMENT ON TABLE public.login_failures IS 'How often a log-in has failed of late, for each account and for each address.';
 
-COMMENT ON COLUMN public.login_failures.subject IS 'SHA-256 of what the failures are of: an email address that was tried, whether anybody has it or not, or a network address. A digest, since people type passwords where the address goes.';
+COMMENT ON COLUMN public.login_failures.subject IS 'HMAC-SHA-256 of what the failures are of: an email address that was tried, whether anybody has it or not, or a network address. Keyed with the pepper, since people type passwords where the address goes.';
 
 COMMENT ON COLUMN public.login_failures.expires_at IS 'The end of the 15 minutes that began with the first of the failures.';
 
@@ -342,7 +342,7 @@ CREATE INDEX idempotency_records_user_id_idx ON public.idempotency_records USING
 
 CREATE INDEX login_failures_expires_at_idx ON public.login_failures USING btree (expires_at);
 
-CREATE INDEX revocations_created_at_idx ON public.revocations USING btree (created_at);
+CREATE INDEX revocations_created_at_id_idx ON public.revocations USING btree (created_at, id);
 
 CREATE INDEX revocations_expires_at_idx ON public.revocations USING btree (expires_at);
 

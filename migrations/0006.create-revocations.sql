@@ -15,8 +15,8 @@ COMMENT ON TABLE revocations IS
 COMMENT ON COLUMN revocations.id IS 'Of the session or the client. No foreign key: what it names may be gone.';
 COMMENT ON COLUMN revocations.expires_at IS 'No access token is good after this; infinity for a client.';
 
--- For those who ask what is new, and for the purge.
-CREATE INDEX revocations_created_at_idx ON revocations (created_at);
+-- For those who ask what is new, page by page, and for the purge.
+CREATE INDEX revocations_created_at_id_idx ON revocations (created_at, id);
 CREATE INDEX revocations_expires_at_idx ON revocations (expires_at);
 
 CREATE FUNCTION revocations_after_insert() RETURNS trigger

@@ -14,8 +14,8 @@ CREATE TABLE login_failures (
 
 COMMENT ON TABLE login_failures IS 'How often a log-in has failed of late, for each account and for each address.';
 COMMENT ON COLUMN login_failures.subject IS
-    'SHA-256 of what the failures are of: an email address that was tried, whether anybody has it or not, or a network '
-    'address. A digest, since people type passwords where the address goes.';
+    'HMAC-SHA-256 of what the failures are of: an email address that was tried, whether anybody has it or not, or a '
+    'network address. Keyed with the pepper, since people type passwords where the address goes.';
 COMMENT ON COLUMN login_failures.expires_at IS 'The end of the 15 minutes that began with the first of the failures.';
 
 CREATE INDEX login_failures_expires_at_idx ON login_failures (expires_at);

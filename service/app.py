@@ -17,6 +17,7 @@ from service.accounts.revocations import REVOCATIONS, Revocations
 from service.accounts.sessions import SESSIONS, Sessions
 from service.accounts.throttle import THROTTLE, Throttle
 from service.accounts.tokens import TOKENS, Tokens
+from service.database.listener import Listener
 from service.database.pool import Database
 from service.health.handlers import MIGRATIONS
 from service.health.handlers import routes as health_routes
@@ -72,9 +73,11 @@ def create_app(settings: Settings, database: Database, counts: SharedCounts) -> 
         ttl=settings.access_token_ttl,
     )
     app[SESSIONS] = Sessions(app[TOKENS], app[REVOCATIONS], settings.refresh_token_ttl)
-    app[THROTTLE] = Throttle(settings.login_failures_per_account, settings.login_failures_per_address)
+    app[THROTTLE] = Throttle(
+        settings.password_pepper, settings.login_failures_per_account, settings.login_failures_per_address
+    )
     app[TRUSTED_PROXIES] = settings.trusted_proxies
-    listener = app[REVOCATIONS].listener(database.dsn, settings)
+    listener = Listener(database.dsn, settings, app[REVOCATIONS])
     app[LISTENING] = listener.hears
     for routes in _ROUTES:
         app.add_routes(routes)

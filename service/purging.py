@@ -16,8 +16,9 @@ _PURGES = {
     "idempotency_records": queries.purge_idempotency_records,
     "login_failures": queries.purge_login_failures,
     "revocations": queries.purge_revocations,
-    "sessions": queries.purge_sessions,
+    # Before the sessions, each of which takes what is left of its own along, in one statement.
     "spent_refresh_tokens": queries.purge_spent_refresh_tokens,
+    "sessions": queries.purge_sessions,
 }
 _BATCH_SIZE = 1000  # milliseconds of work, after which the locks are let go
 _INTERVAL_SECONDS = 600.0

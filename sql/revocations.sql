@@ -1,12 +1,14 @@
--- name: list_revocations(created_after)
--- What has been revoked since a moment, for as long as it matters to anybody.
--- Returns: Revocation, many; expires_at in seconds since the epoch, infinity for what stays revoked for good.
--- Plan: revocations_created_at_idx, no sort.
-SELECT id, created_at, extract(epoch FROM expires_at)::double precision AS expires_at
+-- name: list_revocations(after_created_at, after_id, page_size)
+-- One page of what has been revoked, for as long as it matters to anybody, oldest first: what comes after a position.
+-- Returns: Revocation, many; expires_at in seconds since the epoch, infinity for what stays revoked for good; read_at is
+-- when it was read, by the clock that created_at is of.
+-- Plan: revocations_created_at_id_idx, no sort.
+SELECT id, created_at, extract(epoch FROM expires_at)::double precision AS expires_at, now() AS read_at
 FROM revocations
-WHERE created_at > :created_after
+WHERE (created_at, id) > (:after_created_at, :after_id)
     AND expires_at > now()
-ORDER BY created_at;
+ORDER BY created_at, id
+LIMIT :page_size;
 
 -- name: purge_revocations(batch_size)$
 -- Remove revocations of what has expired by itself, but for those that another transaction holds.

@@ -19,16 +19,16 @@ RETURNING user_id, id;
 
 -- name: delete_session(user_id, id)^
 -- End a session: its refresh tokens go with it, and a trigger stops its access tokens.
--- Returns: SessionKey, no row when it has ended already.
+-- Returns: EndedSession, no row when it has ended already; expires_at is that of its revocation, as in list_revocations.
 -- Plan: sessions_pkey.
 DELETE FROM sessions
 WHERE user_id = :user_id
     AND id = :id
-RETURNING user_id, id;
+RETURNING id, extract(epoch FROM access_expires_at)::double precision AS expires_at;
 
 -- name: delete_session_of_token(user_id, id, token_hash)^
 -- End a session for who holds a refresh token of it, be it live or spent.
--- Returns: SessionKey, no row when there is no such session, or the token is none of its.
+-- Returns: EndedSession, no row when there is no such session, or the token is none of its.
 -- Plan: sessions_pkey, spent_refresh_tokens_pkey.
 DELETE FROM sessions
 WHERE user_id = :user_id
@@ -42,16 +42,16 @@ WHERE user_id = :user_id
                 AND spent_refresh_tokens.token_hash = :token_hash
         )
     )
-RETURNING user_id, id;
+RETURNING id, extract(epoch FROM access_expires_at)::double precision AS expires_at;
 
 -- name: delete_sessions(user_id, spared_id)
 -- End a user's sessions, but for one; NULL spares none.
--- Returns: SessionKey, each that has been ended.
+-- Returns: EndedSession, each that has been ended.
 -- Plan: sessions_pkey.
 DELETE FROM sessions
 WHERE user_id = :user_id
     AND (:spared_id::uuid IS NULL OR id <> :spared_id)
-RETURNING user_id, id;
+RETURNING id, extract(epoch FROM access_expires_at)::double precision AS expires_at;
 
 -- name: get_spent_refresh_token(user_id, session_id, token_hash)^
 -- A refresh token that has been used, and what its use made of the session. Ten seconds are for a client that never got

@@ -21,6 +21,7 @@ from service.cli import main
 from service.dsn import Dsn
 from service.settings import Settings
 from tests.conftest import connected, started
+from tests.sharing import on_one_postgresql
 
 _USER = "INSERT INTO users (email, password_hash) VALUES ('a@example.com', '-')"
 _RECORDS = """
@@ -88,6 +89,14 @@ async def test_every_table_whose_rows_expire_is_purged(connection: asyncpg.Conne
     assert {row["name"] for row in expiring} == _NOTHING.keys()
 
 
+async def test_a_session_of_many_spent_tokens_goes_in_batches_as_well(connection: asyncpg.Connection) -> None:
+    await connection.execute(_USER)
+    await connection.execute(_ADDED["sessions"].format(expires_at="now() + interval '1 hour'"))
+    await connection.execute(_ADDED["spent_refresh_tokens"].format(expires_at="now()"))
+    await connection.execute("UPDATE sessions SET expires_at = now()")
+    assert await purging.purge(connection) == {**_NOTHING, "sessions": 5, "spent_refresh_tokens": 5}
+
+
 @pytest.mark.parametrize(("batch_size", "batches"), [(1, 12), (4, 3), (11, 2), (12, 1)])
 async def test_it_goes_in_batches_until_one_is_not_full(
     batch_size: int, batches: int, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
@@ -137,6 +146,7 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+@on_one_postgresql
 async def test_the_service_purges_again_and_again_and_a_failure_does_not_end_it(
     dsn: Dsn, settings: Settings, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +178,7 @@ async def test_the_service_purges_again_and_again_and_a_failure_does_not_end_it(
     assert "idempotency_records" in failed()[0]["detail"]
 
 
+@on_one_postgresql
 async def test_purging_does_not_keep_the_service_from_ending(
     dsn: Dsn, settings: Settings, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +211,7 @@ def purge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Purge:
     return purge
 
 
+@on_one_postgresql
 def test_the_command_says_how_many_it_removed(purge: Purge, dsn: Dsn) -> None:
     with psycopg.connect(dsn.libpq_url, autocommit=True) as connection:
         connection.execute(_USER)
@@ -220,6 +232,7 @@ def _refusal(result: Result) -> str:
     return result.stderr
 
 
+@on_one_postgresql
 def test_a_database_that_cannot_be_purged_is_one_clear_line(purge: Purge, dsn: Dsn, empty_database: Dsn) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers, and nobody else takes it

@@ -1,8 +1,8 @@
 """Email addresses in their one canonical form, made here and nowhere else."""
 
-import unicodedata
-
 import email_validator
+
+from service.accounts.unicode import nfkc
 
 MAX_LENGTH = 255
 
@@ -18,14 +18,17 @@ def canonical_email(text: str) -> str:
     Raises:
         ValueError: says why this is no email address (RFC 5321, RFC 6531).
     """
-    normal = unicodedata.normalize("NFKC", text)
+    normal = _bounded(nfkc(text))
     try:
         parts = email_validator.validate_email(normal, check_deliverability=False, globally_deliverable=False)
     except email_validator.EmailNotValidError as error:
         raise ValueError(str(error)) from None
     # Case folding makes one of what differs by case alone (the two small sigmas); lower() is how PostgreSQL checks it.
-    local = unicodedata.normalize("NFKC", parts.local_part.casefold()).lower()
-    email = f"{local}@{parts.ascii_domain.lower()}"
+    local = nfkc(parts.local_part.casefold()).lower()
+    return _bounded(f"{local}@{parts.ascii_domain.lower()}")
+
+
+def _bounded(email: str) -> str:
     if len(email) > MAX_LENGTH:
         raise ValueError(f"It must have at most {MAX_LENGTH} characters.")
     return email

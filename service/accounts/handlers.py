@@ -9,7 +9,7 @@ from service.accounts.passwords import PASSWORDS
 from service.accounts.revocations import REVOCATIONS
 from service.accounts.schemas import Login, PasswordChange, RefreshTokenHolder, Registration, TokenPair, User
 from service.accounts.sessions import SESSIONS, InvalidRefreshToken
-from service.accounts.throttle import THROTTLE, Attempt, attempt_of
+from service.accounts.throttle import THROTTLE, Attempt
 from service.database.errors import Overloaded
 from service.database.queries import queries
 from service.http.bodies import read_body
@@ -58,7 +58,7 @@ async def log_in(request: web.Request) -> web.Response:
         email = canonical_email(given["email"])
     except ValueError:
         email = ""  # nobody's, and still worth the time of a hash
-    attempt = attempt_of(request, email or given["email"])
+    attempt = request.app[THROTTLE].attempt(request, email or given["email"])
     await request.app[THROTTLE].admit(request.app[DATABASE], attempt)
     pair = None
     while pair is None:
@@ -116,7 +116,7 @@ async def delete_me(request: web.Request) -> web.Response:
         ended = await queries.delete_sessions(connection, user_id=caller(request), spared_id=None)
         if await queries.delete_user(connection, id=caller(request)) is None:
             raise account_gone()
-    request.app[REVOCATIONS].add(session["id"] for session in ended)
+    request.app[REVOCATIONS].add(ended)
     return web.Response(status=204)
 
 
@@ -125,23 +125,17 @@ async def delete_me(request: web.Request) -> web.Response:
 async def change_password(request: web.Request) -> web.Response:
     """Change the caller's password: 204, and every other session of the caller ends at once."""
     given = await read_body(request, _password_change)
-    user = await queries.get_user_credentials_by_id(request.app[DATABASE], id=caller(request))
-    if user is None:
-        raise account_gone()
-    attempt = attempt_of(request, user["email"])
-    await request.app[THROTTLE].admit(request.app[DATABASE], attempt)
-    if not await _is_password(request, attempt, user, given["current_password"]):
-        raise _wrong_current_password()
-    password_hash = await request.app[PASSWORDS].hash(given["new_password"])
-    async with request.app[DATABASE].transaction() as connection:
-        changed = await queries.update_user_password(
-            connection, id=user["id"], password_hash=user["password_hash"], new_password_hash=password_hash
-        )
-        if changed is None:
-            raise _wrong_current_password()  # another change came first
-        # A statement of its own, since it has to see the sessions that the lock on the user has waited for.
-        ended = await queries.delete_sessions(connection, user_id=user["id"], spared_id=request[CALLER].session_id)
-    request.app[REVOCATIONS].add(session["id"] for session in ended)
+    ended = None
+    while ended is None:
+        user = await queries.get_user_credentials_by_id(request.app[DATABASE], id=caller(request))
+        if user is None:
+            raise account_gone()
+        attempt = request.app[THROTTLE].attempt(request, user["email"])
+        await request.app[THROTTLE].admit(request.app[DATABASE], attempt)
+        if not await _is_password(request, attempt, user, given["current_password"]):
+            raise invalid("/current_password", "Is not the current password.", "wrong")
+        ended = await _replace_password(request, user, given["new_password"])
+    request.app[REVOCATIONS].add(ended)
     return web.Response(status=204)
 
 
@@ -174,5 +168,21 @@ async def _renew_hash(request: web.Request, user: Row, password: str) -> None:
             )
 
 
-def _wrong_current_password() -> Problem:
-    return invalid("/current_password", "Is not the current password.", "wrong")
+async def _replace_password(request: web.Request, user: Row, password: str) -> list[Row] | None:
+    """Replace the password that was checked, and end all sessions but the caller's.
+
+    Returns:
+        The sessions; None when the password was changed, or its hash renewed, since it was read.
+    """
+    password_hash = await request.app[PASSWORDS].hash(password)
+    async with request.app[DATABASE].transaction() as connection:
+        changed = await queries.update_user_password(
+            connection, id=user["id"], password_hash=user["password_hash"], new_password_hash=password_hash
+        )
+        if changed is None:
+            return None
+        # A statement of its own, since it has to see the sessions that the lock on the user has waited for.
+        ended: list[Row] = await queries.delete_sessions(
+            connection, user_id=user["id"], spared_id=request[CALLER].session_id
+        )
+    return ended

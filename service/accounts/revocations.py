@@ -8,53 +8,61 @@ reads what it missed as soon as it can.
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from math import inf
 from uuid import UUID
 
 from aiohttp import web
 
-from service.database.listener import Listener
 from service.database.queries import Executor, queries
-from service.dsn import Dsn
-from service.settings import Settings
+from service.http.replies import Row
 
-_CHANNEL = "revocations"
-# A row has the time at which its transaction began, and is seen when that has committed; none takes so long.
+_EVER = datetime.min.replace(tzinfo=UTC)
+# A row has the time at which its transaction began, and is seen when that has committed; few take so long.
 _LONGEST_TRANSACTION = timedelta(minutes=1)
+# So few that neither the event loop nor the timeout of a statement notices, even when everybody has been logged out.
+_PAGE_SIZE = 5000
 
 
 class Revocations:
     """The ids of the sessions and clients that are revoked, as far as an access token of theirs could still be good."""
 
+    channel = "revocations"
+
     def __init__(self) -> None:
         self._expiries: dict[UUID, float] = {}
-        self._known_until = datetime.min.replace(tzinfo=UTC) + _LONGEST_TRANSACTION
+        self._known_until = _EVER
 
     def __contains__(self, id_: UUID) -> bool:
         """Tell whether a session or a client is revoked."""
         return id_ in self._expiries
 
-    def add(self, ids: Iterable[UUID]) -> None:
-        """Note what this process has just revoked itself, not to wait for the announcement of it."""
-        for id_ in ids:
-            self._expiries.setdefault(id_, inf)
+    def add(self, rows: Iterable[Row]) -> None:
+        """Note what was read, or what this process has just ended, not to wait for the announcement of it."""
+        self._expiries.update((row["id"], row["expires_at"]) for row in rows)
 
     def hear(self, announcement: str) -> None:
         """Note what was announced: an id, a space, and when it expires, in seconds since the epoch."""
         id_, expires_at = announcement.split(" ")
         self._expiries[UUID(id_)] = float(expires_at)
 
-    async def catch_up(self, executor: Executor) -> None:
+    async def read_all(self, executor: Executor) -> None:
+        """Read whatever is revoked."""
+        await self._read_from(_EVER, executor)
+
+    async def read_recent(self, executor: Executor) -> None:
         """Read what has been revoked since the last time, and forget what no longer matters."""
-        for row in await queries.list_revocations(executor, created_after=self._known_until - _LONGEST_TRANSACTION):
-            self._expiries[row["id"]] = row["expires_at"]
-            self._known_until = max(self._known_until, row["created_at"])
+        await self._read_from(self._known_until, executor)
         now = time.time()
         self._expiries = {id_: expires_at for id_, expires_at in self._expiries.items() if expires_at > now}
 
-    def listener(self, dsn: Dsn, settings: Settings) -> Listener:
-        """Return what keeps this up to date."""
-        return Listener(dsn, settings, _CHANNEL, self.hear, self.catch_up)
+    async def _read_from(self, moment: datetime, executor: Executor) -> None:
+        id_ = UUID(int=0)
+        while rows := await queries.list_revocations(
+            executor, after_created_at=moment, after_id=id_, page_size=_PAGE_SIZE
+        ):
+            self.add(rows)
+            moment, id_ = rows[-1]["created_at"], rows[-1]["id"]
+            # By the clock that created_at is of.
+            self._known_until = rows[-1]["read_at"] - _LONGEST_TRANSACTION
 
 
 REVOCATIONS = web.AppKey("revocations", Revocations)

@@ -1,11 +1,10 @@
 """What accounts look like on the wire."""
 
-import unicodedata
-
 from marshmallow import EXCLUDE, ValidationError, fields
 
 from service.accounts.emails import canonical_email
 from service.accounts.passwords import is_common
+from service.accounts.unicode import nfkc
 from service.http.fields import Message, Representation, Schema, Text, Timestamp, about, length
 
 
@@ -25,7 +24,7 @@ class Password(Text):
 
     def clean(self, value: str) -> str:
         """Normalise the password."""
-        return unicodedata.normalize("NFKC", value)
+        return nfkc(value)
 
 
 class NewPassword(Password):

@@ -129,8 +129,12 @@ class Sessions:
             token = _parse(text)
         except InvalidRefreshToken:
             return
-        if await queries.delete_session_of_token(executor, **token.key, token_hash=token.hash):
-            self._revocations.add([token.session_id])
+        # A refresh at the same moment makes a spent token of a live one, which only the next statement gets to see.
+        for _ in range(2):
+            ended = await queries.delete_session_of_token(executor, **token.key, token_hash=token.hash)
+            if ended:
+                self._revocations.add([ended])
+                return
 
     async def _successor_of_spent(self, executor: Executor, token: RefreshToken) -> RefreshToken:
         spent = await queries.get_spent_refresh_token(
@@ -139,8 +143,9 @@ class Sessions:
         if spent is None:
             raise InvalidRefreshToken
         if not spent["is_fresh"]:
-            await queries.delete_session(executor, **token.key)
-            self._revocations.add([token.session_id])
+            ended = await queries.delete_session(executor, **token.key)
+            if ended:
+                self._revocations.add([ended])
             log.warning("refresh token reused", user_id=str(token.user_id), session_id=str(token.session_id))
             raise InvalidRefreshToken
         successor = token.successor(spent["successor_salt"])

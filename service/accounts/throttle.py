@@ -4,14 +4,14 @@ The counts are in the database and timed by its clock, so that every instance go
 whether the account exists.
 """
 
-import hashlib
-import unicodedata
+import hmac
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 
 from aiohttp import web
 
 from service.accounts.emails import canonical_email
+from service.accounts.unicode import nfkc
 from service.database.queries import Executor, queries
 from service.http.addresses import client_address
 from service.http.problems import Problem
@@ -21,19 +21,10 @@ _IPV6_HOST_BITS = 64  # Whoever has one address of IPv6 has the rest of its /64.
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A log-in, as the throttle knows it: digests of the account that was named and of where it came from."""
+    """A log-in, as the throttle knows it: MACs of the account that was named and of where it came from."""
 
     account: bytes
     address: bytes
-
-
-def attempt_of(request: web.Request, email: str) -> Attempt:
-    """Return what a log-in counts as. What is no email address counts as it was typed, and not as all of its kind."""
-    try:
-        account = canonical_email(email)
-    except ValueError:
-        account = unicodedata.normalize("NFKC", email).casefold()
-    return Attempt(_digest("account", account), _digest("address", _network(client_address(request))))
 
 
 class Throttle:
@@ -44,12 +35,23 @@ class Throttle:
     no more than the limit are told to be wrong, and nothing is told of the rest.
 
     Args:
+        key: of the MACs. People type passwords where the address goes, and of such a one a digest without a key would
+            be guessed as soon as the table is stolen.
         failures_per_account, failures_per_address: how many may fail in a window.
     """
 
-    def __init__(self, failures_per_account: int, failures_per_address: int) -> None:
+    def __init__(self, key: str, failures_per_account: int, failures_per_address: int) -> None:
+        self._key = key.encode()
         self._failures_per_account = failures_per_account
         self._failures_per_address = failures_per_address
+
+    def attempt(self, request: web.Request, email: str) -> Attempt:
+        """Return what a log-in counts as; what is no email address, as it was typed, and not as all of its kind."""
+        try:
+            account = canonical_email(email)
+        except ValueError:
+            account = nfkc(email).casefold()
+        return Attempt(self._mac("account", account), self._mac("address", _network(client_address(request))))
 
     async def admit(self, executor: Executor, attempt: Attempt) -> None:
         """Let a log-in pass.
@@ -83,12 +85,11 @@ class Throttle:
         """Forget the failures of an account whose owner has logged in. Those of the address stay."""
         await queries.delete_login_failures(executor, account=attempt.account)
 
+    def _mac(self, kind: str, subject: str) -> bytes:
+        return hmac.digest(self._key, f"{kind}:{subject}".encode(), "sha256")
+
 
 THROTTLE = web.AppKey("throttle", Throttle)
-
-
-def _digest(kind: str, subject: str) -> bytes:
-    return hashlib.sha256(f"{kind}:{subject}".encode()).digest()
 
 
 def _network(address: str) -> str:

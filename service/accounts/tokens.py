@@ -1,4 +1,7 @@
-"""Access tokens: JSON Web Tokens in the profile of RFC 9068, with the care that RFC 8725 asks for."""
+"""Access tokens: JSON Web Tokens in the profile of RFC 9068, with the care that RFC 8725 asks for.
+
+A user's token has no client_id, which the profile wants: people log in here without a client.
+"""
 
 import base64
 import hashlib

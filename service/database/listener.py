@@ -1,9 +1,9 @@
 """Listening: a connection of its own, on which PostgreSQL tells at once what others have done (LISTEN/NOTIFY)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import structlog
@@ -20,35 +20,39 @@ _RETRY_SECONDS = 0.2
 _CLOSE_SECONDS = 1.0
 
 
+class News(Protocol):
+    """What is announced on a channel, and can be read as well."""
+
+    channel: str
+
+    def hear(self, announcement: str) -> None:
+        """Take the payload of a notification."""
+
+    async def read_all(self, connection: asyncpg.Connection) -> None:
+        """Read everything; after each LISTEN, since before it anything can have been missed."""
+
+    async def read_recent(self, connection: asyncpg.Connection) -> None:
+        """Read what is new; at each heartbeat, since it may not have been announced."""
+
+
 class Listener:
     """Hears of a channel for as long as it is wanted, and connects again whenever it is cut off.
 
     Args:
         dsn: the database; a pooler in front of it is bypassed, since it is sessions that listen.
         settings: what can be set.
-        channel: what to listen to.
-        on_news: called with the payload of each notification.
-        catch_up: awaited with the connection after each LISTEN and at each heartbeat, to read what was not heard.
+        news: what to listen to.
 
     Attributes:
         hears: set while nothing can be missed.
     """
 
-    def __init__(
-        self,
-        dsn: Dsn,
-        settings: Settings,
-        channel: str,
-        on_news: Callable[[str], None],
-        catch_up: Callable[[asyncpg.Connection], Awaitable[None]],
-    ) -> None:
+    def __init__(self, dsn: Dsn, settings: Settings, news: News) -> None:
         self.hears = asyncio.Event()
         self._tried = asyncio.Event()
         self._dsn = dsn.direct
         self._timeout = settings.db_connect_timeout
-        self._channel = channel
-        self._on_news = on_news
-        self._catch_up = catch_up
+        self._news = news
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -66,9 +70,11 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the next attempt may succeed
                 if self.hears.is_set() or repr(error) != reason:  # the same failure is told once
-                    log.warning("not listening", channel=self._channel, error=type(error).__name__, detail=str(error))
+                    log.warning(
+                        "not listening", channel=self._news.channel, error=type(error).__name__, detail=str(error)
+                    )
                 reason = repr(error)
             finally:
                 self.hears.clear()
@@ -86,19 +92,20 @@ class Listener:
         try:
             lost = asyncio.Event()
             connection.add_termination_listener(lambda _connection: lost.set())
-            await connection.add_listener(self._channel, self._tell)
-            while not lost.is_set():
-                # Only now that it listens, so that nothing falls between.
-                await self._catch_up(connection)
-                self.hears.set()
-                self._tried.set()
+            await connection.add_listener(self._news.channel, self._tell)
+            # Only now that it listens, so that nothing falls between.
+            await self._news.read_all(connection)
+            self.hears.set()
+            self._tried.set()
+            while True:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_HEARTBEAT_SECONDS):
                         await lost.wait()
-            raise ConnectionResetError("The connection was closed.")
+                        raise ConnectionResetError("The connection was closed.")
+                await self._news.read_recent(connection)
         finally:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=_CLOSE_SECONDS)
 
     def _tell(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:  # noqa: ANN401 -- asyncpg's own
-        self._on_news(str(payload))
+        self._news.hear(str(payload))

@@ -86,6 +86,8 @@ class Database:
             server_settings |= {
                 "statement_timeout": milliseconds,
                 "idle_in_transaction_session_timeout": milliseconds,
+                # Statements that follow a lock rely on it: they see what was committed until they had it.
+                "default_transaction_isolation": "read committed",
                 "jit": "off",  # its planning costs more than these statements
                 "timezone": "UTC",
             }

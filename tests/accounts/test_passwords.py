@@ -62,6 +62,21 @@ def test_the_kept_list_is_in_the_form_that_passwords_are_compared_in_and_has_its
 
 
 @on_one_postgresql
+async def test_a_password_is_measured_in_the_form_in_which_it_counts(anybody: Api) -> None:
+    """The one of 256 characters is sent in 1,024: the letter, two marks and the iota are one."""
+    composed = "\u1f82" * 256
+    sent = unicodedata.normalize("NFD", composed)
+    assert len(sent) == 1024
+    for password, status in ((sent + "a", 422), (composed + "a", 422), (sent, 201)):
+        answer = await anybody.post("/api/auth/register", {"email": _ALICE, "password": password})
+        assert answer.status == status, answer.text
+        if status == 422:
+            assert [(fault["pointer"], fault["code"]) for fault in answer.body["errors"]] == [("/password", "length")]
+    for password, status in ((composed, 200), (sent, 200), (sent + "a", 401)):
+        assert (await _log_in(anybody, password)).status == status
+
+
+@on_one_postgresql
 async def test_a_common_password_is_refused_by_name_and_not_repeated(anybody: Api, alice: Api) -> None:
     told = set()
     for password in _COMMON:

@@ -16,8 +16,12 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from service.accounts import revocations
 from service.accounts.revocations import REVOCATIONS, Revocations
+from service.accounts.sessions import RefreshToken
 from service.accounts.tokens import TOKENS
+from service.database.listener import Listener
+from service.database.queries import Executor
 from service.dsn import Dsn
 from service.http.keys import LISTENING
 from service.settings import Settings
@@ -217,6 +221,51 @@ async def test_a_listener_that_is_killed_again_and_again_misses_nothing(two: Two
     print(f"10 kills and 10 log-outs: missed = 0, the longest wait {max(waits):.2f} s")  # noqa: T201 -- the guarantee's figure
 
 
+async def test_what_was_begun_long_before_an_instance_was_cut_off_is_not_missed(two: Two, dsn: Dsn) -> None:
+    user, pair = await _new_pair(two.here)
+    async with connected(dsn) as administrator, administrator.transaction():
+        await administrator.execute("DELETE FROM users WHERE id = $1", user.user_id)
+        await administrator.execute("UPDATE revocations SET created_at = created_at - interval '10 minutes'")
+        # What comes after it is known before it is.
+        other, other_pair = await _new_pair(two.here)
+        await _log_out(two, other, other_pair)
+        await until_refused(replace(two.there, token=other_pair["access_token"]))
+        await two.connection.execute(f"SELECT pg_terminate_backend(pid) {LISTENERS}")
+
+        async def is_cut_off() -> bool:
+            return not any(service.app[LISTENING].is_set() for service in two.services)
+
+        await until(is_cut_off)
+    assert await until_refused(replace(two.there, token=pair["access_token"])) < 3
+
+
+@on_one_postgresql
+async def test_when_everybody_is_logged_out_at_once_all_is_known_and_read_page_by_page(
+    connection: asyncpg.Connection,
+) -> None:
+    count = 2 * revocations._PAGE_SIZE + 1  # noqa: SLF001 -- how many it reads at once is nobody else's business
+    await connection.execute(
+        "INSERT INTO revocations (id, expires_at)"
+        " SELECT gen_random_uuid(), now() + interval '20 minutes' FROM generate_series(1, $1)",
+        count,
+    )
+    known, statements = Revocations(), list[float]()
+    connection.add_query_logger(lambda record: statements.append(record.elapsed))
+    await known.read_all(connection)
+    await asyncio.sleep(0)
+    ids = [row["id"] for row in await connection.fetch("SELECT id FROM revocations")]
+    assert len(ids) == count
+    assert all(id_ in known for id_ in ids)
+    print(f"{count} revocations at once: the longest of {len(statements)} statements took {max(statements):.3f} s")  # noqa: T201 -- the guarantee's figure
+    # A minute later, they are not read again and again.
+    await connection.execute("UPDATE revocations SET created_at = created_at - interval '61 seconds'")
+    await asyncio.sleep(0)  # asyncpg tells its query loggers in the loop's next turn
+    statements.clear()
+    await known.read_recent(connection)
+    await asyncio.sleep(0)
+    assert len(statements) == 1
+
+
 async def test_what_is_never_announced_is_read_within_seconds(two: Two) -> None:
     _, pair = await _new_pair(two.here)
     await two.connection.execute("ALTER TABLE revocations DISABLE TRIGGER revocations_announce")
@@ -226,14 +275,46 @@ async def test_what_is_never_announced_is_read_within_seconds(two: Two) -> None:
     assert took < 4
 
 
+class _Faulty(Revocations):
+    """Revocations with a bug that shows once."""
+
+    reads = 0
+
+    async def read_all(self, executor: Executor) -> None:
+        self.reads += 1
+        if self.reads == 1:
+            raise RuntimeError("a bug")
+        await super().read_all(executor)
+
+
+@on_one_postgresql
+async def test_no_fault_whatever_ends_listening_for_good(settings: Settings, dsn: Dsn) -> None:
+    listener = Listener(dsn, settings, _Faulty())
+    with capture_logs() as events:
+        async with listener.listening(), asyncio.timeout(SECONDS):
+            await listener.hears.wait()
+    assert [(event["event"], event["error"]) for event in events] == [("not listening", "RuntimeError")]
+
+
 async def test_what_no_token_could_outlive_is_forgotten(connection: asyncpg.Connection) -> None:
     known = Revocations()
     old, new, own = uuid4(), uuid4(), uuid4()
     known.hear(f"{old} {time() - 1}")
     known.hear(f"{new} {time() + 60}")
-    known.add([own])
-    await known.catch_up(connection)
+    known.add([{"id": own, "expires_at": time() + 60}])
+    await known.read_recent(connection)
     assert [id_ in known for id_ in (old, new, own)] == [False, True, True]
+
+
+async def test_a_process_forgets_what_it_has_ended_itself(two: Two) -> None:
+    _, pair = await _new_pair(two.here)
+    here = two.services[0].app[REVOCATIONS]
+    session_id = RefreshToken.parse(pair["refresh_token"]).session_id
+    await two.connection.execute("UPDATE sessions SET access_expires_at = now()")
+    await _log_out(two, two.here, pair)
+    assert session_id in here  # for nothing is announced of one that no token is left of
+    await here.read_recent(two.connection)
+    assert session_id not in here
 
 
 async def test_a_revocation_outlives_every_access_token_of_its_session(two: Two, settings: Settings) -> None:

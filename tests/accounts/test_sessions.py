@@ -6,15 +6,19 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
+import aiohttp
 import asyncpg
 import jwt
 import pytest
 
+from service.accounts.passwords import PASSWORDS
 from service.accounts.sessions import SESSIONS, RefreshToken
+from service.dsn import Dsn
 from service.http.keys import DATABASE
-from tests.conftest import PASSWORD, Answer, Api, Service
+from service.settings import Settings
+from tests.conftest import PASSWORD, Answer, Api, Service, started
 from tests.sharing import *  # noqa: F403 -- fixtures
-from tests.sharing import NewUser
+from tests.sharing import NewUser, on_one_postgresql
 
 NEW_PASSWORD = "another horse, another battery"
 
@@ -154,6 +158,19 @@ async def test_twenty_refreshes_at_once_leave_one_live_family(alice: Api, connec
     print("20 refreshes at once, 3 generations: families = 1, live tokens = 1, refused = 0")  # noqa: T201 -- the guarantee's figure
 
 
+@on_one_postgresql
+async def test_a_database_of_another_isolation_changes_nothing(
+    settings: Settings, dsn: Dsn, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(f"ALTER DATABASE {dsn.database} SET default_transaction_isolation = 'repeatable read'")
+    roomy = replace(settings, pool_size=10, pool_timeout=10.0)
+    async with started(roomy, dsn) as service, aiohttp.ClientSession() as session:
+        alice = await Api(session, service.url).new_user("alice@example.com")
+        pair = await _session(alice)
+        answers = await asyncio.gather(*(_refresh(alice, pair["refresh_token"]) for _ in range(20)))
+    assert [answer.status for answer in answers] == [200] * 20
+
+
 async def _retried(api: Api, token: str) -> Answer:
     """Refresh; the small pool of the tests may be exhausted, which is answered as such."""
     while (answer := await _refresh(api, token)).status == 503:
@@ -246,6 +263,27 @@ async def test_a_log_out_with_a_spent_token_ends_its_session_too(alice: Api) -> 
     assert _refused(await _refresh(alice, newer["refresh_token"]))
 
 
+async def test_a_log_out_in_the_midst_of_a_refresh_ends_the_session(
+    service: Service, alice: Api, connection: asyncpg.Connection
+) -> None:
+    pair = await _session(alice)
+    async with connection.transaction():
+        refreshed = await service.app[SESSIONS].prolong(connection, pair["refresh_token"])
+        logging_out = asyncio.create_task(_log_out(alice, pair["refresh_token"]))
+        await _until_somebody_waits(connection)
+    assert (await logging_out).status == 204
+    assert [await _is_live(alice, one) for one in (pair, refreshed)] == [False, False]
+    assert _refused(await _refresh(alice, refreshed["refresh_token"]))
+
+
+async def _until_somebody_waits(connection: asyncpg.Connection) -> None:
+    """Wait until another connection waits for what the transaction of this one has locked."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    async with asyncio.timeout(5):
+        while not await connection.fetchval(waiting):  # noqa: ASYNC110 -- PostgreSQL tells nobody
+            await asyncio.sleep(0.005)
+
+
 async def _change_password(user: Api, current: str, new: str) -> Answer:
     return await user.post("/api/users/me/password", {"current_password": current, "new_password": new})
 
@@ -308,6 +346,18 @@ async def test_of_two_changes_at_once_one_happens(new_user: NewUser) -> None:
         assert sorted(answer.status for answer in answers) == [204, 422]
         winner = next(n for n, answer in enumerate(answers) if answer.status == 204)
         assert (await _log_in(user, f"{NEW_PASSWORD} {winner}")).status == 200
+
+
+async def test_a_hash_that_is_renewed_meanwhile_does_not_make_a_password_wrong(
+    service: Service, alice: Api, connection: asyncpg.Connection
+) -> None:
+    renewed = await service.app[PASSWORDS].hash(PASSWORD)
+    async with connection.transaction():
+        await connection.execute("UPDATE users SET password_hash = $2 WHERE id = $1", alice.user_id, renewed)
+        changing = asyncio.create_task(_change_password(alice, PASSWORD, NEW_PASSWORD))
+        await _until_somebody_waits(connection)
+    assert (await changing).status == 204
+    assert (await _log_in(alice, NEW_PASSWORD)).status == 200
 
 
 async def test_a_deleted_account_is_gone_with_its_tasks_and_its_tokens(

@@ -192,6 +192,18 @@ async def test_known_and_unknown_accounts_are_throttled_alike(strict: Strict, ds
         assert [(await _log_in(api, email)).status for email in spellings] == [401, 401, 429, 429]
 
 
+async def test_a_stolen_table_does_not_tell_what_was_typed(
+    strict: Strict, dsn: Dsn, connection: asyncpg.Connection
+) -> None:
+    subjects = []
+    for pepper in ("one pepper of more than 32 bytes, as it were", "another pepper of more than 32 bytes"):
+        async with _running(replace(strict(), password_pepper=pepper), dsn) as (_, api):
+            assert await _statuses(api, 1, PASSWORD) == [401]
+        subjects += [{row["subject"] for row in await connection.fetch("DELETE FROM login_failures RETURNING subject")}]
+    assert [len(found) for found in subjects] == [2, 2]
+    assert subjects[0].isdisjoint(subjects[1])  # so that without the pepper no guess can be compared with them
+
+
 async def test_however_an_address_is_written_it_is_one_account(strict: Strict, dsn: Dsn) -> None:
     async with _running(strict(), dsn) as (_, api):
         for email in ("ALICE@example.com", "alice@EXAMPLE.com", "ａlice@example.com"):  # noqa: RUF001 -- full width is the point
@@ -256,7 +268,7 @@ async def test_a_burst_buys_no_more_guesses_than_the_limit(
 
 
 async def test_failures_at_once_are_all_counted(settings: Settings, dsn: Dsn, connection: asyncpg.Connection) -> None:
-    throttle = Throttle(failures_per_account=10_000, failures_per_address=10_000)
+    throttle = Throttle("key", failures_per_account=10_000, failures_per_address=10_000)
     accounts, addresses = ([name * 32 for name in names] for names in ((b"a", b"b", b"c"), (b"x", b"y", b"z")))
     attempts = [Attempt(account, address) for account, address in product(accounts, addresses)] * 40
     database = await Database.connect(dsn, replace(settings, pool_size=10, pool_timeout=30.0))
@@ -272,7 +284,7 @@ async def test_failures_at_once_are_all_counted(settings: Settings, dsn: Dsn, co
 
 
 async def test_failures_and_successes_at_once_do_not_stand_in_each_others_way(settings: Settings, dsn: Dsn) -> None:
-    throttle = Throttle(failures_per_account=10_000, failures_per_address=3)
+    throttle = Throttle("key", failures_per_account=10_000, failures_per_address=3)
     database = await Database.connect(dsn, replace(settings, pool_size=10, pool_timeout=30.0))
     attempt = Attempt(b"a" * 32, b"x" * 32)
     try:
