@@ -15,15 +15,16 @@ import pytest
 from service.database import embedded
 from service.dsn import Dsn
 from service.settings import Settings
-from tests.conftest import Api, Service, connected, database_like, started
+from tests.conftest import VERSIONS, Api, Service, connected, database_like, started
 
 __all__ = ["alice", "bob", "connection", "new_database", "new_user", "service", "shared_dsn"]
 
 NewUser = Callable[[], Awaitable[Api]]
 NewDatabase = Callable[[], AbstractAsyncContextManager[Dsn]]
 
-# For tests of promises that do not depend on the PostgreSQL behind the service.
-on_one_postgresql = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True, scope="session")
+# For promises that do not depend on the PostgreSQL behind the service, and for those among them that do after all.
+on_one_postgresql = pytest.mark.on_postgresql(VERSIONS[0])
+on_each_postgresql = pytest.mark.on_postgresql(*VERSIONS)
 
 _numbers = count(1)
 

@@ -22,7 +22,10 @@ from service.dsn import Dsn
 from service.keyring import read_keys
 from service.resources import resource_folder
 from service.settings import Settings
+from tests.sharing import on_one_postgresql
 from tests.test_keyring import BAD_KEYS
+
+pytestmark = on_one_postgresql
 
 _SECRETS = {"JWT_SECRET": "canary-" + "j" * 40, "PASSWORD_PEPPER": "canary-" + "p" * 40}
 _MIGRATIONS = sorted(

@@ -2,12 +2,20 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PROMISES = {"contract.md": 80, "security.md": 20}
+
+
+@cache
+def _tests_in(file: str) -> set[str]:
+    """Return the names of the tests in a file."""
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
 
 
 @pytest.mark.parametrize("name", PROMISES)
@@ -26,6 +34,4 @@ def test_every_promise_names_tests_that_exist(name: str) -> None:
         proofs = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", line)
         assert proofs, line
         for file, test in proofs:
-            tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-            tests = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
-            assert test in tests, f"{file}::{test}"
+            assert test in _tests_in(file), f"{file}::{test}"

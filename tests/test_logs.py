@@ -18,6 +18,9 @@ from service.logs import writing
 from service.settings import Settings
 from tests.conftest import Api, started
 from tests.http.raw import exchange, head
+from tests.sharing import on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 _CANARY = "canary-7f3a"
 

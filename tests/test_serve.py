@@ -18,8 +18,11 @@ import pytest
 from service.dsn import Dsn
 from tests.conftest import PASSWORD, Api
 from tests.processes import PRODUCTION, command, folder, postgres_processes, serving
+from tests.sharing import on_one_postgresql
 
 __all__ = ["folder"]
+
+pytestmark = on_one_postgresql
 
 
 async def _none_left(data_dir: Path, seconds: float) -> float:

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from service.accounts.emails import canonical_email
 from tests.conftest import PASSWORD, Answer, Api
+from tests.sharing import on_each_postgresql, on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 
 async def _register(api: Api, email: object, password: object = PASSWORD) -> Answer:
@@ -61,6 +64,7 @@ async def test_no_answer_holds_a_hash(anybody: Api, connection: asyncpg.Connecti
         assert PASSWORD not in answer.text
 
 
+@on_each_postgresql
 async def test_an_address_is_one_however_it_is_written(anybody: Api) -> None:
     ways = {
         "alice@example.com": [
@@ -106,6 +110,7 @@ def test_the_canonical_form_of_an_address_is_its_own(local: str, domain: str) ->
     assert len(canonical) <= 255
 
 
+@on_each_postgresql
 async def test_twenty_registrations_of_one_address_at_once_make_one_user(
     anybody: Api, connection: asyncpg.Connection
 ) -> None:

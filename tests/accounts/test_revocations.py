@@ -27,9 +27,11 @@ from service.http.keys import LISTENING
 from service.settings import Settings
 from tests.conftest import PASSWORD, Api, Service, connected, started
 from tests.processes import PRODUCTION, folder, serving
-from tests.sharing import on_one_postgresql
+from tests.sharing import on_each_postgresql, on_one_postgresql
 
 __all__ = ["folder"]
+
+pytestmark = on_one_postgresql
 
 SECONDS = 10
 LISTENERS = "FROM pg_stat_activity WHERE application_name = 'task-service listener' AND datname = current_database()"
@@ -114,6 +116,7 @@ ENDS = {
 }
 
 
+@on_each_postgresql
 async def test_a_token_stops_at_once_on_the_instance_that_ends_it_and_within_a_moment_on_another(two: Two) -> None:
     latencies = []
     for name, end in ENDS.items():
@@ -184,6 +187,7 @@ async def _readiness(api: Api) -> tuple[int, str]:
     return answer.status, answer.body["checks"]["revocations"]
 
 
+@on_each_postgresql
 async def test_an_instance_that_is_cut_off_says_so_and_catches_up(two: Two, dsn: Dsn) -> None:
     _, pair = await _new_pair(two.here)
     there = replace(two.there, token=pair["access_token"])
@@ -221,6 +225,7 @@ async def test_a_listener_that_is_killed_again_and_again_misses_nothing(two: Two
     print(f"10 kills and 10 log-outs: missed = 0, the longest wait {max(waits):.2f} s")  # noqa: T201 -- the guarantee's figure
 
 
+@on_each_postgresql
 async def test_what_was_begun_long_before_an_instance_was_cut_off_is_not_missed(two: Two, dsn: Dsn) -> None:
     user, pair = await _new_pair(two.here)
     async with connected(dsn) as administrator, administrator.transaction():
@@ -239,7 +244,6 @@ async def test_what_was_begun_long_before_an_instance_was_cut_off_is_not_missed(
     assert await until_refused(replace(two.there, token=pair["access_token"])) < 3
 
 
-@on_one_postgresql
 async def test_when_everybody_is_logged_out_at_once_all_is_known_and_read_page_by_page(
     connection: asyncpg.Connection,
 ) -> None:
@@ -266,6 +270,7 @@ async def test_when_everybody_is_logged_out_at_once_all_is_known_and_read_page_b
     assert len(statements) == 1
 
 
+@on_each_postgresql
 async def test_what_is_never_announced_is_read_within_seconds(two: Two) -> None:
     _, pair = await _new_pair(two.here)
     await two.connection.execute("ALTER TABLE revocations DISABLE TRIGGER revocations_announce")
@@ -287,7 +292,6 @@ class _Faulty(Revocations):
         await super().read_all(executor)
 
 
-@on_one_postgresql
 async def test_no_fault_whatever_ends_listening_for_good(settings: Settings, dsn: Dsn) -> None:
     listener = Listener(dsn, settings, _Faulty())
     with capture_logs() as events:
@@ -350,7 +354,6 @@ async def test_an_instance_hears_from_the_moment_it_serves(two: Two) -> None:
         assert uuid4() not in service.app[REVOCATIONS]
 
 
-@on_one_postgresql
 async def test_a_token_stops_in_every_worker(dsn: Dsn, folder: Path) -> None:
     async with (
         serving(folder, "--workers", "2", **PRODUCTION, POOL_SIZE="2", DATABASE_URL=dsn.libpq_url) as service,

@@ -31,6 +31,8 @@ from service.settings import Settings
 from tests.conftest import JWT_SECRET, Api, started
 from tests.sharing import on_one_postgresql
 
+pytestmark = on_one_postgresql
+
 _ED25519 = SigningKey.of(Ed25519PrivateKey.generate(), signs_from=2)
 _RSA = SigningKey.of(generate_private_key(65537, 2048), signs_from=1)
 _STRANGE_ED25519 = SigningKey.of(Ed25519PrivateKey.generate(), signs_from=2)
@@ -297,7 +299,6 @@ async def _all_refused(api: Api, mutations: dict[str, Callable[[str], str]], use
     print(f"{len(mutations)} mutations on 2 routes, all 401")  # noqa: T201 -- the guarantee's figure
 
 
-@on_one_postgresql
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # of the attacker's choice
 async def test_every_token_that_is_not_ours_is_refused(alice: Api, anybody: Api) -> None:
     user = alice.user_id
@@ -309,7 +310,6 @@ async def test_every_token_that_is_not_ours_is_refused(alice: Api, anybody: Api)
     await _all_refused(anybody, _MUTATIONS, user)
 
 
-@on_one_postgresql
 async def test_every_token_that_is_not_of_one_of_our_keys_is_refused(settings: Settings, dsn: Dsn) -> None:
     keyed = replace(settings, jwt_secret="", jwt_keys=(_RSA, _ED25519))
     async with started(keyed, dsn) as service, aiohttp.ClientSession() as session:

@@ -80,8 +80,8 @@ class Explainer:
         return Cost(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], found["Execution Time"], plan)
 
 
-async def load_tasks(connection: asyncpg.Connection) -> UUID:
-    """Give a new user 100,000 tasks, between those of twenty others; return the user's id."""
+async def load_tasks(connection: asyncpg.Connection, count: int) -> UUID:
+    """Give a new user so many tasks, between those of twenty others; return the user's id."""
     users = [
         row["id"]
         for row in await connection.fetch(
@@ -106,7 +106,7 @@ async def load_tasks(connection: asyncpg.Connection) -> UUID:
         """,
         users[0],
         users[1:],
-        TASKS,
+        count,
     )
     await connection.execute("VACUUM ANALYZE")
     user: UUID = users[0]
@@ -158,7 +158,7 @@ async def _database() -> AsyncIterator[asyncpg.Connection]:
 
 async def _main() -> None:
     async with _database() as connection:
-        user_id = await load_tasks(connection)
+        user_id = await load_tasks(connection, TASKS)
         line = "{:36}{:9}{:>10}{:>12}{:>7}{:>10}{:>12}"
         _print(line.format("", "", "page 1", "page 1,000", "", "page 1", "page 1,000"))
         _print(line.format("statement", "plan", "buffers", "buffers", "ratio", "ms", "ms"))

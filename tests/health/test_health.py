@@ -16,6 +16,9 @@ from service.dsn import Dsn
 from service.http.keys import DATABASE, DRAINING
 from service.settings import Settings
 from tests.conftest import PASSWORD, Answer, Api, Service, connected, started
+from tests.sharing import on_each_postgresql, on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 SIZE, OVERFLOW = 2, 2  # of the pool, as tests/conftest.py has it
 
@@ -129,6 +132,7 @@ async def test_without_its_database_the_service_lives_and_is_not_ready(
         assert (await alice.get("/api/tasks")).body["items"] == [task]
 
 
+@on_each_postgresql
 async def test_a_healthy_service_says_so_to_everybody(anybody: Api, connection: asyncpg.Connection) -> None:
     live, ready, db = [await anybody.get(f"/health/{name}") for name in ("live", "ready", "db")]
     assert (live.status, live.body) == (200, {"status": "ok"})
@@ -241,6 +245,7 @@ async def test_a_request_gets_the_connection_that_comes_free_in_time(settings: S
         assert (await waiting).status == 200
 
 
+@on_each_postgresql
 async def test_a_connection_that_ends_under_a_request_is_503_and_the_next_one_works(
     alice: Api, connection: asyncpg.Connection
 ) -> None:

@@ -15,6 +15,9 @@ from service.serve import bind, serving
 from service.settings import Settings
 from tests.conftest import Api, started
 from tests.http.raw import exchange, head
+from tests.sharing import on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -14,7 +14,9 @@ from service.http.keys import DATABASE
 from service.settings import Settings
 from tests.conftest import PASSWORD, Answer, Api, Service, connected, started
 from tests.http.raw import exchange, head, wire
-from tests.sharing import NewDatabase
+from tests.sharing import NewDatabase, on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 ORIGIN = "https://app.example.com"
 FOREIGN = [

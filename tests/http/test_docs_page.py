@@ -172,7 +172,7 @@ async def test_a_request_elsewhere_is_refused_by_the_policy_of_the_page(
     assert await visit.page.evaluate(_ASK_ELSEWHERE, elsewhere) == "connect-src"
     async with await browser.new_context(bypass_csp=True) as context:
         lenient = await context.new_page()
-        await lenient.goto(f"{service.url}/docs")
+        await lenient.goto(f"{service.url}/docs", wait_until="commit")
         assert await lenient.evaluate(_ASK_ELSEWHERE, elsewhere) == "answered"
 
 

@@ -17,7 +17,7 @@ import asyncpg
 from service.dsn import Dsn
 from service.settings import Settings
 from tests.conftest import Answer, Api, Service, connected, started
-from tests.sharing import NewUser
+from tests.sharing import NewUser, on_one_postgresql
 
 CREATES = 100
 CLIENTS = 8
@@ -142,6 +142,7 @@ async def test_a_keyed_retry_happens_once_whatever_fails(
     assert min(proxy.lost, len(killed), met["no reply"], met["503"], met["replay"]) > 0
 
 
+@on_one_postgresql
 async def test_a_frozen_server_keeps_a_keyed_write_no_longer_than_any_other(
     settings: Settings, shared_dsn: Dsn, connection: asyncpg.Connection, alice: Api
 ) -> None:

@@ -15,7 +15,9 @@ from service import cli
 from service.app import openapi
 from service.http.problems import KINDS
 from tests.conftest import Answer, Api, Service
-from tests.sharing import NewUser
+from tests.sharing import NewUser, on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 PROBLEM = "application/problem+json"
 FORM = "application/x-www-form-urlencoded"

@@ -18,7 +18,9 @@ from service.http.problems import KINDS
 from service.settings import Settings
 from tests.conftest import PASSWORD, Answer, Api, Service, connected, started
 from tests.http.raw import exchange, head, wire
-from tests.sharing import NewDatabase
+from tests.sharing import NewDatabase, on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id"}
 REQUEST_ID = "the-caller.chose_this-1"

@@ -16,6 +16,9 @@ from service.migrate import runner
 from service.migrate.runner import MigrationError
 from service.migrate.snapshot import dump
 from service.resources import resource_folder
+from tests.sharing import on_each_postgresql, on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 MIGRATIONS = resource_folder("migrations")
 IDS = [
@@ -68,6 +71,7 @@ def start_runner(dsn: Dsn, folder: Path) -> subprocess.Popen[str]:
 # Applying
 
 
+@on_each_postgresql
 def test_an_empty_database_gets_every_migration_in_order(empty_database: Dsn) -> None:
     done: list[str] = []
 
@@ -89,6 +93,7 @@ def test_only_what_is_pending_is_applied(empty_database: Dsn, write: Write) -> N
     assert runner.apply(empty_database, write("0002.create-b", "CREATE TABLE b ();")) == ["0002.create-b"]
 
 
+@on_each_postgresql
 def test_three_runners_at_once_apply_each_migration_once(empty_database: Dsn) -> None:
     with ThreadPoolExecutor(3) as threads:
         runs = list(threads.map(lambda _: runner.apply(empty_database, MIGRATIONS), range(3)))
@@ -97,6 +102,7 @@ def test_three_runners_at_once_apply_each_migration_once(empty_database: Dsn) ->
     assert log(empty_database) == [("apply", id_) for id_ in IDS]
 
 
+@on_each_postgresql
 def test_three_processes_at_once_apply_each_migration_once(empty_database: Dsn) -> None:
     processes = [start_runner(empty_database, MIGRATIONS) for _ in range(3)]
 
@@ -105,6 +111,7 @@ def test_three_processes_at_once_apply_each_migration_once(empty_database: Dsn) 
     assert sorted(printed) == sorted([str(IDS), "[]", "[]"])
 
 
+@on_each_postgresql
 def test_waiting_runners_do_not_hold_up_an_index_built_concurrently(empty_database: Dsn, write: Write) -> None:
     write("0001.create-a", "CREATE TABLE a (b integer);")
     folder = write("0002.index-a", "-- transactional: false\nCREATE INDEX CONCURRENTLY a_b_idx ON a (b);")
@@ -194,6 +201,7 @@ def test_a_migration_that_cannot_be_noted_is_not_kept(empty_database: Dsn, write
     assert log(empty_database) == [("apply", "0001.create-a")]
 
 
+@on_each_postgresql
 def test_a_lost_connection_is_told_by_its_cause(empty_database: Dsn, write: Write) -> None:
     folder = write("0001.end", "CREATE TABLE a ();\nSELECT pg_terminate_backend(pg_backend_pid());")
 
@@ -204,6 +212,7 @@ def test_a_lost_connection_is_told_by_its_cause(empty_database: Dsn, write: Writ
     assert run_sql(empty_database, "SELECT to_regclass('a')") == [(None,)]
 
 
+@on_each_postgresql
 def test_a_failing_migration_without_a_transaction_says_that_something_may_be_left(
     empty_database: Dsn, write: Write
 ) -> None:
@@ -288,11 +297,13 @@ def add_rows(dsn: Dsn) -> None:
         ),
         "login_failures": "INSERT INTO login_failures (subject) VALUES (sha256('x')) ON CONFLICT DO NOTHING",
     }
-    for table, statement in statements.items():
-        if run_sql(dsn, f"SELECT to_regclass('{table}')") != [(None,)]:
-            run_sql(dsn, statement)
+    with psycopg.connect(dsn.libpq_url, autocommit=True) as conn:
+        for table, statement in statements.items():
+            if conn.execute("SELECT to_regclass(%s)", [table]).fetchone() != (None,):
+                conn.execute(statement.encode())
 
 
+@on_each_postgresql
 def test_each_migration_goes_up_down_and_up_with_rows_to_the_same_schema(
     empty_database: Dsn, pg_dump: Path, tmp_path: Path
 ) -> None:
@@ -303,15 +314,14 @@ def test_each_migration_goes_up_down_and_up_with_rows_to_the_same_schema(
         assert runner.apply(empty_database, tmp_path) == [id_]
         schemas.append(dump(empty_database, pg_dump))
         add_rows(empty_database)
-        assert runner.rollback(empty_database, tmp_path) == [id_]
-        assert dump(empty_database, pg_dump) == schemas[-2]
-        assert runner.apply(empty_database, tmp_path) == [id_]
-        assert dump(empty_database, pg_dump) == schemas[-1]
-        add_rows(empty_database)
 
     for id_, schema in zip(reversed(IDS), reversed(schemas[:-1]), strict=True):
-        assert runner.rollback(empty_database, MIGRATIONS) == [id_]
+        assert runner.rollback(empty_database, tmp_path) == [id_]
         assert dump(empty_database, pg_dump) == schema
+        (tmp_path / f"{id_}.sql").unlink()
+
+    assert runner.apply(empty_database, MIGRATIONS) == IDS
+    assert dump(empty_database, pg_dump) == schemas[-1]
 
 
 def test_a_count_beyond_what_is_applied_rolls_everything_back(empty_database: Dsn, pg_dump: Path) -> None:
@@ -430,6 +440,7 @@ def test_the_status_waits_for_no_lock(empty_database: Dsn) -> None:
 # Locks
 
 
+@on_each_postgresql
 def test_a_lock_that_is_held_too_long_is_an_error_that_names_its_holder(empty_database: Dsn) -> None:
     holder = replace(empty_database, parameters=(("application_name", "another deploy"),))
     with psycopg.connect(holder.libpq_url) as conn:
@@ -451,6 +462,7 @@ def test_a_lock_that_is_let_go_in_time_is_taken(empty_database: Dsn) -> None:
         assert runner.apply(empty_database, MIGRATIONS, lock_timeout=10) == IDS
 
 
+@on_each_postgresql
 def test_a_server_that_ends_idle_sessions_does_not_end_the_lock(empty_database: Dsn, write: Write) -> None:
     for setting in ("idle_session_timeout", "idle_in_transaction_session_timeout"):
         run_sql(empty_database, f"ALTER DATABASE {empty_database.database} SET {setting} = '100ms'")
@@ -469,6 +481,7 @@ def test_a_server_that_ends_idle_sessions_does_not_end_the_lock(empty_database: 
     assert held == [[(1,)]]
 
 
+@on_each_postgresql
 def test_the_row_that_a_killed_run_left_in_yoyos_lock_is_cleared(empty_database: Dsn) -> None:
     run_sql(
         empty_database,
@@ -480,6 +493,7 @@ def test_the_row_that_a_killed_run_left_in_yoyos_lock_is_cleared(empty_database:
     assert run_sql(empty_database, "SELECT count(*) FROM yoyo_lock") == [(0,)]
 
 
+@on_each_postgresql
 def test_after_a_run_was_killed_the_next_one_does_its_work(empty_database: Dsn, write: Write) -> None:
     folder = write("0001.create-a", "CREATE TABLE a ();\nSELECT pg_advisory_xact_lock(1);")
     with psycopg.connect(empty_database.libpq_url, autocommit=True) as gate:

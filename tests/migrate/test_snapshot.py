@@ -9,6 +9,7 @@ from service.migrate import runner
 from service.migrate.runner import MigrationError
 from service.migrate.snapshot import dump
 from service.resources import resource_folder
+from tests.sharing import on_one_postgresql
 
 MIGRATIONS = resource_folder("migrations")
 SNAPSHOT = MIGRATIONS.parent / "docs" / "schema.sql"
@@ -57,6 +58,7 @@ def test_a_database_without_objects_has_an_empty_dump(empty_database: Dsn, pg_du
     assert dump(empty_database, pg_dump) == "-- Generated from migrations/ by `make schema`: do not edit.\n"
 
 
+@on_one_postgresql
 def test_the_password_reaches_pg_dump_through_its_environment(empty_database: Dsn, tmp_path: Path) -> None:
     program = tmp_path / "pg_dump"
     program.write_text('#!/bin/sh\necho "arguments: $*" >&2\necho "password: $PGPASSWORD" >&2\nexit 1\n')
@@ -70,11 +72,13 @@ def test_the_password_reaches_pg_dump_through_its_environment(empty_database: Ds
     assert password == "correct-horse"
 
 
+@on_one_postgresql
 def test_a_missing_pg_dump_is_a_clear_error(empty_database: Dsn, tmp_path: Path) -> None:
     with pytest.raises(MigrationError, match=r"^Cannot run .*/pg_dump: No such file or directory\.$"):
         dump(empty_database, tmp_path / "pg_dump")
 
 
+@on_one_postgresql
 def test_a_pg_dump_that_fails_is_one_line_without_the_password(empty_database: Dsn, pg_dump: Path) -> None:
     with pytest.raises(MigrationError, match=r"^Cannot dump .*does not exist") as failure:
         dump(replace(empty_database, database="nowhere", password=empty_database.password), pg_dump)
