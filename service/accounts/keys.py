@@ -41,4 +41,4 @@ _public_keys = PublicKeys()
 @operation(Answer(200, _public_keys, headers=("Cache-Control",)), asks_database=False)
 async def get_public_keys(request: web.Request) -> web.Response:
     """Answer with the keys that verify access tokens, as a JWK Set."""
-    return reply_json({"keys": request.app[TOKENS].public_keys()}, headers=_KEPT)
+    return reply_json({"keys": request.app[TOKENS].public_keys}, headers=_KEPT)

@@ -10,7 +10,6 @@ from ipaddress import IPv4Address, ip_address
 
 from aiohttp import web
 
-from service.accounts.emails import canonical_email
 from service.accounts.unicode import nfkc
 from service.database.queries import Executor, queries
 from service.http.addresses import client_address
@@ -46,12 +45,14 @@ class Throttle:
         self._failures_per_address = failures_per_address
 
     def attempt(self, request: web.Request, email: str) -> Attempt:
-        """Return what a log-in counts as; what is no email address, as it was typed, and not as all of its kind."""
-        try:
-            account = canonical_email(email)
-        except ValueError:
-            account = nfkc(email).casefold()
-        return Attempt(self._mac("account", account), self._mac("address", _network(client_address(request))))
+        """Return what a log-in counts as.
+
+        Args:
+            request: the log-in.
+            email: in its canonical form; where it has none, as it was typed, so that it counts by itself.
+        """
+        account, address = nfkc(email).casefold(), _network(client_address(request))
+        return Attempt(self._mac("account", account), self._mac("address", address))
 
     async def admit(self, executor: Executor, attempt: Attempt) -> None:
         """Let a log-in pass.

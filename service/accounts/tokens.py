@@ -42,6 +42,9 @@ class Tokens:
             it signed before.
         issuer, audience: who signs, and for whom.
         ttl: how long a token lives, in seconds.
+
+    Attributes:
+        public_keys: as JWKs (RFC 7517), what others verify tokens with, now and once the next keys sign.
     """
 
     def __init__(self, secret: str, keys: Sequence[SigningKey], issuer: str, audience: str, *, ttl: int) -> None:
@@ -51,6 +54,7 @@ class Tokens:
         digest = hashlib.sha256(b"kid:" + secret.encode()).digest()
         self._secret_id = base64.urlsafe_b64encode(digest[:9]).decode()
         self._keys = keys
+        self.public_keys = [key.jwk for key in keys]
         self._issuer = issuer
         self._audience = audience
         # A key is good for one algorithm. A token names its key, and has no say in how it is checked (RFC 8725,
@@ -84,10 +88,6 @@ class Tokens:
             del self._remembered[next(iter(self._remembered))]  # the oldest
         self._remembered[token] = caller, expires_at
         return caller
-
-    def public_keys(self) -> list[dict[str, str]]:
-        """Return, as JWKs (RFC 7517), what others verify tokens with, now and once the next keys sign."""
-        return [key.jwk for key in self._keys]
 
     def _sign(self, claims: Mapping[str, str]) -> str:
         now = int(time.time())

@@ -440,7 +440,7 @@ def test_a_key_from_the_future_is_known_and_does_not_sign_until_its_time(monkeyp
     with monkeypatch.context() as earlier:
         earlier.setattr(time, "time", lambda: now - 11)
         before = issued.issue(uuid4(), uuid4())
-        assert [key["kid"] for key in issued.public_keys()] == [_RSA.id, _ED25519.id]
+        assert [key["kid"] for key in issued.public_keys] == [_RSA.id, _ED25519.id]
     after = issued.issue(uuid4(), uuid4())
     assert (_key_of(before), _key_of(after)) == (_RSA.id, _ED25519.id)
     assert issued.verify(before)
