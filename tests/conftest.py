@@ -180,6 +180,13 @@ class Answer:
         assert self.headers["Content-Type"] == "application/problem+json", self.text
         return str(self.body["code"])
 
+    @property
+    def told(self) -> tuple[int, Any]:
+        """What it tells, but for the request that it belongs to."""
+        own = {"request_id", "instance"}
+        body = {name: value for name, value in self.body.items() if name not in own} if self.body else self.text
+        return self.status, body
+
 
 @dataclass(frozen=True, slots=True)
 class Api:

@@ -24,6 +24,10 @@ PRODUCTION = {"APP_ENV": "production", **_SECRETS}
 _TALKATIVE = {"LOG_LEVEL": "debug", "DEBUG": "true"}
 
 
+VARIABLES = frozenset(field.name.upper() for field in dataclasses.fields(Settings))
+"""What the service reads of its environment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A process that serves: where, and what it said at first."""
@@ -48,15 +52,18 @@ class Process:
         return await asyncio.to_thread(self.process.wait, 30)
 
 
+def bare_environ() -> dict[str, str]:
+    """The environment, without what the service reads of it."""
+    return {name: value for name, value in os.environ.items() if name not in VARIABLES}
+
+
 def command(cwd: Path, *args: str, **variables: str) -> dict[str, Any]:
     """Everything to start a command of the service with, seeing these variables of ours and no other."""
-    names = {field.name.upper() for field in dataclasses.fields(Settings)}
-    bare = {name: value for name, value in os.environ.items() if name not in names}
     quick = {"PORT": "0", "BCRYPT_COST": "4", "DATA_DIR": str(cwd / "data"), "LOG_FORMAT": "json"}
     return {
         "args": [sys.executable, "-m", "service", *args],
         "cwd": cwd,
-        "env": bare | quick | variables,
+        "env": bare_environ() | quick | variables,
         "text": True,
         "stdin": subprocess.DEVNULL,
         "stdout": subprocess.PIPE,

@@ -5,9 +5,11 @@ that nobody else knows, and every statement is limited to its user. A test that 
 database with `dsn`, and starts a service on it. A folder's conftest takes these fixtures in the place of its parent's.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from itertools import count
+from time import monotonic
 
 import asyncpg
 import pytest
@@ -27,6 +29,15 @@ on_one_postgresql = pytest.mark.on_postgresql(VERSIONS[0])
 on_each_postgresql = pytest.mark.on_postgresql(*VERSIONS)
 
 _numbers = count(1)
+
+
+async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float) -> float:
+    """Wait for something, so many seconds at most, and return how long that took."""
+    began = monotonic()
+    while not await holds():
+        assert monotonic() - began < seconds
+        await asyncio.sleep(0.005)
+    return monotonic() - began
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The command line: what each command says, and its exit code (0 done, 1 failed, 2 wrong usage or settings)."""
 
-import dataclasses
 import json
 import os
 import socket
@@ -21,7 +20,7 @@ from service.cli import main
 from service.dsn import Dsn
 from service.keyring import read_keys
 from service.resources import resource_folder
-from service.settings import Settings
+from tests.processes import bare_environ
 from tests.sharing import on_one_postgresql
 from tests.test_keyring import BAD_KEYS
 
@@ -38,8 +37,7 @@ Invoke = Callable[..., Result]
 @pytest.fixture
 def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Run a command line in this process, with these variables of ours and no other."""
-    names = {field.name.upper() for field in dataclasses.fields(Settings)}
-    bare = {name: value for name, value in os.environ.items() if name not in names}
+    bare = bare_environ()
     monkeypatch.chdir(tmp_path)
 
     def invoke(*args: str, **variables: str) -> Result:

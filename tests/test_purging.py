@@ -1,7 +1,6 @@
 """Purging: what has expired goes, in batches and without waiting for anybody; what has not stays."""
 
 import asyncio
-import dataclasses
 import json
 import socket
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from service.cli import main
 from service.dsn import Dsn
 from service.settings import Settings
 from tests.conftest import connected, started
+from tests.processes import VARIABLES
 from tests.sharing import on_one_postgresql
 
 _USER = "INSERT INTO users (email, password_hash) VALUES ('a@example.com', '-')"
@@ -202,7 +202,7 @@ Purge = Callable[..., Result]
 def purge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Purge:
     """Run `python -m service purge` in this process, with these variables of ours and no other."""
     monkeypatch.chdir(tmp_path)
-    unset: dict[str, str | None] = {field.name.upper(): None for field in dataclasses.fields(Settings)}
+    unset: dict[str, str | None] = dict.fromkeys(VARIABLES)
 
     def purge(url: str, *args: str) -> Result:
         variables = unset | {"APP_ENV": "production", "DATABASE_URL": url}

@@ -16,6 +16,7 @@ import pytest
 from service.dsn import Dsn
 from service.keyring import write_key
 from service.settings import Settings, SettingsError
+from tests.processes import bare_environ
 
 _SECRETS = {"JWT_SECRET": "canary-jwt-" + "j" * 32, "PASSWORD_PEPPER": "canary-pepper-" + "p" * 32}
 _DATABASE_URL = "postgresql://owner:canary-password@db.example.com/tasks?sslmode=require"
@@ -54,9 +55,8 @@ _DEFAULTS: dict[str, object] = {
 @pytest.fixture(autouse=True)
 def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An environment that sets nothing of ours, in a folder without a .env, and undone whatever the test leaves."""
-    names = {field.name.upper() for field in dataclasses.fields(Settings)}
     monkeypatch.chdir(tmp_path)
-    with patch.dict(os.environ, {k: v for k, v in os.environ.items() if k not in names}, clear=True):
+    with patch.dict(os.environ, bare_environ(), clear=True):
         yield
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from service.database import embedded
 from service.dsn import Dsn
 from tests.conftest import PASSWORD, Api, connected
 from tests.processes import PRODUCTION, Process, command, folder, postgres_processes, serving
-from tests.sharing import on_one_postgresql
+from tests.sharing import on_one_postgresql, until
 
 __all__ = ["folder"]
 
@@ -40,15 +40,6 @@ def worker_pids(service: Process) -> set[int]:
             if child.cmdline() == parent.cmdline():
                 pids.add(child.pid)
     return pids
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> float:
-    """Wait for something, and return how long it took."""
-    began = monotonic()
-    while not await holds():
-        assert monotonic() - began < SECONDS
-        await asyncio.sleep(0.02)
-    return monotonic() - began
 
 
 async def gone(pids: set[int]) -> bool:
@@ -117,7 +108,7 @@ async def test_workers_count_together_and_a_replaced_one_is_not_forgotten(dsn: D
             assert samples["process_open_fds", frozenset({("worker", worker)})] > 0
         killed = min(before)
         os.kill(killed, signal.SIGKILL)
-        took = await until(lambda: replaced(service, killed, 3))
+        took = await until(lambda: replaced(service, killed, 3), seconds=SECONDS)
         assert [await lives_counted(api) for _ in range(6)] == [sent] * 6
         for _ in range(60):
             assert (await api.get("/health/live")).status == 200
@@ -209,7 +200,7 @@ async def test_nobody_is_turned_away_while_a_worker_is_replaced(dsn: Dsn, folder
             so_far = answered
             ended = min(worker_pids(service))
             os.kill(ended, number)
-            await until(lambda: replaced(service, ended, 2))  # noqa: B023 -- it is awaited here
+            await until(lambda: replaced(service, ended, 2), seconds=SECONDS)  # noqa: B023 -- it is awaited here
             while answered < so_far + 50:  # noqa: ASYNC110 -- the clients go on by themselves
                 await asyncio.sleep(0.01)
         is_over.set()
@@ -225,7 +216,7 @@ async def test_no_worker_outlives_its_parent(dsn: Dsn, folder: Path) -> None:
         pids = worker_pids(service)
         assert len(pids) == 2
         assert await service.end(signal.SIGKILL) == -signal.SIGKILL
-        took = await until(lambda: gone(pids))
+        took = await until(lambda: gone(pids), seconds=SECONDS)
     print(f"the workers were gone {took:.2f} s after kill -9 of their parent")  # noqa: T201 -- the guarantee's figure
     assert took < 5
     assert service.errors.read_text().count('"stopped"') == 2  # in order
@@ -240,9 +231,9 @@ async def test_a_second_signal_does_not_wait(dsn: Dsn, connection: asyncpg.Conne
             stuck = asyncio.create_task(
                 api.post("/api/auth/register", {"email": "a@example.com", "password": PASSWORD})
             )
-            await until(lambda: connection.fetchval("SELECT bool_or(NOT granted) FROM pg_locks"))
+            await until(lambda: connection.fetchval("SELECT bool_or(NOT granted) FROM pg_locks"), seconds=SECONDS)
             service.process.send_signal(signal.SIGTERM)
-            await until(lambda: said(service, '"draining"'))
+            await until(lambda: said(service, '"draining"'), seconds=SECONDS)
             began = monotonic()
             assert await service.end(signal.SIGTERM) == 1
             assert monotonic() - began < 1

@@ -19,9 +19,8 @@ from click.testing import CliRunner, Result
 
 from service.cli import main
 from service.dsn import Dsn
-from service.settings import Settings
 from tests.conftest import Answer, Api
-from tests.processes import command, folder
+from tests.processes import VARIABLES, command, folder
 from tests.sharing import *  # noqa: F403 -- fixtures
 from tests.sharing import on_one_postgresql
 
@@ -43,7 +42,7 @@ def _name() -> str:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_dsn: Dsn) -> Run:
     """Run `python -m service clients` in this process, with a database, no secret, and a log of all statements."""
     monkeypatch.chdir(tmp_path)
-    unset: dict[str, str | None] = {field.name.upper(): None for field in dataclasses.fields(Settings)}
+    unset: dict[str, str | None] = dict.fromkeys(VARIABLES)
 
     async def run(*args: str, url: str = shared_dsn.libpq_url) -> Result:
         variables = unset | {"APP_ENV": "production", "DATABASE_URL": url, "DEBUG": "true"}

@@ -1,7 +1,7 @@
 """Revocations: an access token stops at once on every process and every instance, and no request asks the database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -27,7 +27,7 @@ from service.http.keys import LISTENING
 from service.settings import Settings
 from tests.conftest import PASSWORD, Api, Service, connected, started
 from tests.processes import PRODUCTION, folder, serving
-from tests.sharing import on_each_postgresql, on_one_postgresql
+from tests.sharing import on_each_postgresql, on_one_postgresql, until
 
 __all__ = ["folder"]
 
@@ -65,15 +65,6 @@ async def until_refused(api: Api) -> float:
     began = monotonic()
     while (await api.get("/api/task-statuses")).status != 401:
         assert monotonic() - began < SECONDS
-    return monotonic() - began
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> float:
-    """Wait for something, and return how long that took."""
-    began = monotonic()
-    while not await holds():
-        assert monotonic() - began < SECONDS
-        await asyncio.sleep(0.005)
     return monotonic() - began
 
 
@@ -198,7 +189,7 @@ async def test_an_instance_that_is_cut_off_says_so_and_catches_up(two: Two, dsn:
             async def is_stale() -> bool:
                 return await _readiness(there) == (503, "stale")
 
-            noticed = await until(is_stale)
+            noticed = await until(is_stale, seconds=SECONDS)
             await _log_out(two, two.here, pair)
             # It cannot know. That is what its readiness is for.
             assert (await there.get("/api/task-statuses")).status == 200
@@ -207,7 +198,7 @@ async def test_an_instance_that_is_cut_off_says_so_and_catches_up(two: Two, dsn:
         async def is_ready() -> bool:
             return await _readiness(there) == (200, "ok")
 
-        await until(is_ready)
+        await until(is_ready, seconds=SECONDS)
     print(  # noqa: T201 -- the guarantee's figure
         f"cut off: readiness 503 after {noticed * 1000:.0f} ms; caught up {caught_up * 1000:.0f} ms after it could"
     )
@@ -240,7 +231,7 @@ async def test_what_was_begun_long_before_an_instance_was_cut_off_is_not_missed(
         async def is_cut_off() -> bool:
             return not any(service.app[LISTENING].is_set() for service in two.services)
 
-        await until(is_cut_off)
+        await until(is_cut_off, seconds=SECONDS)
     assert await until_refused(replace(two.there, token=pair["access_token"])) < 3
 
 
@@ -368,4 +359,4 @@ async def test_a_token_stops_in_every_worker(dsn: Dsn, folder: Path) -> None:
             # Any worker may be the one that answers, and there is no asking for one.
             return [(await user.get("/api/task-statuses")).status for _ in range(20)] == [401] * 20
 
-        assert await until(is_refused_by_all) < 1
+        assert await until(is_refused_by_all, seconds=SECONDS) < 1

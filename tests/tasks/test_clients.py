@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.accounts.tokens import TOKENS
-from tests.conftest import Answer, Api, Service
+from tests.conftest import Api, Service
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -49,11 +49,6 @@ def client(new_client: NewClient) -> Api:
     return new_client()
 
 
-def _told(answer: Answer) -> Any:
-    """What an answer tells, but for the request that it belongs to."""
-    return answer.status, {name: answer.body[name] for name in answer.body.keys() - {"request_id", "instance"}}
-
-
 async def test_a_task_lives_through_a_client_as_it_does_through_its_owner(client: Api, alice: Api, bob: Api) -> None:
     tasks = f"/api/{alice.user_id}/tasks"
     created = await client.post(tasks, DRAFT)
@@ -80,10 +75,10 @@ async def test_a_user_who_never_was_is_the_same_404_as_a_task(  # noqa: PLR0913,
     headers = {"Idempotency-Key": key} if key else {}
     nobody = [uuid4(), UUID(int=0), "me", "no-uuid", "%00", uuid4().hex]
     answers = [
-        _told(await client.send(method, f"/api/{owner}/tasks{path.format(id=task['id'])}", body, headers=headers))
+        (await client.send(method, f"/api/{owner}/tasks{path.format(id=task['id'])}", body, headers=headers)).told
         for owner in nobody
     ]
-    never_was = _told(await alice.get(f"/api/tasks/{uuid4()}"))
+    never_was = (await alice.get(f"/api/tasks/{uuid4()}")).told
     assert never_was[0] == 404
     assert answers == [never_was] * len(nobody)
     assert (await alice.get("/api/tasks")).body["items"] == [task]
