@@ -381,6 +381,6 @@ async def test_postgresql_is_told_no_password_and_no_token(
     with log.open() as file:
         file.seek(before)
         written = file.read()
-    assert "/* create_user */" in written
+    assert "INSERT /* create_user */" in written
     assert "$2b$" in written  # the parameters are there
     assert findings(written, SECRETS_OF_POSTGRESQL) == []

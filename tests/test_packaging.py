@@ -69,7 +69,7 @@ def test_what_is_installed_from_the_wheel_runs_on_its_own_sql(wheel: Path, tmp_p
         str(site / "service" / "__init__.py"),
         str(site / "service" / "sql"),
         str(len(list(resource_folder("migrations").glob("*.sql")))),
-        "/* get_task ",
+        "SELECT /* get_task ",
     ]
 
 

@@ -240,7 +240,7 @@ async def _log_statements(connection: asyncpg.Connection) -> None:
     """Log each statement by its name and time, never by its arguments."""
 
     def log_statement(record: asyncpg.connection.LoggedQuery) -> None:
-        tag = _TAG.match(record.query)
+        tag = _TAG.search(record.query)
         log.info("statement", name=tag[1] if tag else "session", ms=round(record.elapsed * 1000, 2))
 
     connection.add_query_logger(log_statement)

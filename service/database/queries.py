@@ -45,9 +45,13 @@ class Adapter(AsyncPGAdapter):
     is_aio_driver = False
 
     def process_sql(self, query_name: str, op_type: SQLOperationType, sql: str) -> str:
-        """Turn `:name` into `$1`, and tag the statement so that pg_stat_activity and the log show its name."""
+        """Turn `:name` into `$1`, and tag the statement so that whatever shows it shows its name.
+
+        The name comes behind the first word: PostgreSQL 18's pg_stat_statements drops a comment that comes before it.
+        """
         numbered: str = super().process_sql(query_name, op_type, sql)  # type: ignore[no-untyped-call]  # aiosql's own
-        return f"/* {query_name} */ {numbered}"
+        first_word, rest = numbered.split(maxsplit=1)
+        return f"{first_word} /* {query_name} */ {rest}"
 
     def select(
         self, conn: Executor, query_name: str, sql: str, parameters: dict[str, object], _record_class: None = None

@@ -106,7 +106,7 @@ async def test_a_statement_is_one_round_trip_and_nothing_is_reset(
     said = [line.partition("LOG:  ")[2] for line in lines]
     # Whatever runs in parallel on this server logs nothing: log_statement is set for this database alone.
     statements = [line for line in said if line.startswith(("execute", "statement:"))]
-    assert [line.partition(": ")[2].startswith("/* get_server_version */") for line in statements] == [
+    assert [line.partition(": ")[2].startswith("SELECT /* get_server_version */") for line in statements] == [
         True,
         True,
         True,
@@ -200,7 +200,7 @@ async def test_a_connection_that_lay_idle_is_asked_and_one_in_use_is_not(
         monkeypatch.setattr(pool, "_TRUSTED_IDLE_SECONDS", 0.0)
         await _pid(database)
         await asyncio.sleep(0)  # asyncpg tells its query loggers in the loop's next turn
-    assert [query.startswith("/* get_server_version */") for query in asked] == [False, True, False]
+    assert [query.startswith("SELECT /* get_server_version */") for query in asked] == [False, True, False]
 
 
 async def test_closing_is_quick_although_a_connection_is_held(
@@ -277,7 +277,7 @@ async def test_a_statement_bears_its_name_where_a_dba_looks(database: Database, 
         await queries.list_applied_migrations(lent)
         last = "SELECT query FROM pg_stat_activity WHERE pid = $1"
         shown = await connection.fetchval(last, lent.get_server_pid())
-    assert shown.startswith("/* list_applied_migrations */")
+    assert shown.startswith("SELECT /* list_applied_migrations */")
     assert "FROM _yoyo_migration" in shown
 
 

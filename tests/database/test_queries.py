@@ -100,7 +100,7 @@ async def test_a_parameter_that_is_used_twice_is_sent_once(tmp_path: Path) -> No
 
     folder = _folder(tmp_path, a="-- name: get(b, a)^\nSELECT :a::text, :b::integer, :a::text AS again;\n")
     await load_queries(folder).get(SimpleNamespace(fetchrow=fetchrow), b=2, a="one")
-    assert sent == [("/* get */ SELECT $1::text, $2::integer, $1::text AS again;", "one", 2)]
+    assert sent == [("SELECT /* get */ $1::text, $2::integer, $1::text AS again;", "one", 2)]
 
 
 def test_there_are_queries() -> None:
@@ -112,7 +112,7 @@ async def test_every_query_suits_the_schema(connection: asyncpg.Connection) -> N
     for name in _NAMES:
         function = getattr(queries, name)
         prepared = await connection.prepare(function.sql)
-        assert function.sql.startswith(f"/* {name} */ ")
+        assert re.match(rf"\w+ /\* {name} \*/ ", function.sql)
         # What the database wants is what the query declares (the connection comes first).
         declared = [parameter for parameter in inspect.signature(function).parameters if parameter != "conn"]
         assert len(prepared.get_parameters()) == len(declared), name
