@@ -382,5 +382,138 @@ ALTER TABLE ONLY public.spent_refresh_tokens
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_status_fkey FOREIGN KEY (status) REFERENCES public.task_statuses(status);
 
+COMMENT ON CONSTRAINT tasks_status_fkey ON public.tasks IS 'No index supports it: a status in use is never deleted or renamed.';
+
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+GRANT USAGE ON SCHEMA public TO task_owner;
+GRANT USAGE ON SCHEMA public TO task_app;
+GRANT USAGE ON SCHEMA public TO task_readonly;
+
+GRANT SELECT ON TABLE public.clients TO task_app;
+
+GRANT SELECT(id) ON TABLE public.clients TO task_readonly;
+
+GRANT INSERT(name) ON TABLE public.clients TO task_app;
+GRANT SELECT(name) ON TABLE public.clients TO task_readonly;
+
+GRANT INSERT(scopes) ON TABLE public.clients TO task_app;
+GRANT SELECT(scopes) ON TABLE public.clients TO task_readonly;
+
+GRANT INSERT(secret_hash),UPDATE(secret_hash) ON TABLE public.clients TO task_app;
+
+GRANT UPDATE(previous_secret_hash) ON TABLE public.clients TO task_app;
+
+GRANT UPDATE(previous_secret_expires_at) ON TABLE public.clients TO task_app;
+GRANT SELECT(previous_secret_expires_at) ON TABLE public.clients TO task_readonly;
+
+GRANT SELECT(created_at) ON TABLE public.clients TO task_readonly;
+
+GRANT SELECT(updated_at) ON TABLE public.clients TO task_readonly;
+
+GRANT UPDATE(revoked_at) ON TABLE public.clients TO task_app;
+GRANT SELECT(revoked_at) ON TABLE public.clients TO task_readonly;
+
+GRANT SELECT,DELETE ON TABLE public.idempotency_records TO task_app;
+
+GRANT INSERT(caller_id) ON TABLE public.idempotency_records TO task_app;
+GRANT SELECT(caller_id) ON TABLE public.idempotency_records TO task_readonly;
+
+GRANT INSERT(key) ON TABLE public.idempotency_records TO task_app;
+
+GRANT INSERT(user_id),UPDATE(user_id) ON TABLE public.idempotency_records TO task_app;
+GRANT SELECT(user_id) ON TABLE public.idempotency_records TO task_readonly;
+
+GRANT INSERT(fingerprint),UPDATE(fingerprint) ON TABLE public.idempotency_records TO task_app;
+
+GRANT INSERT(status),UPDATE(status) ON TABLE public.idempotency_records TO task_app;
+GRANT SELECT(status) ON TABLE public.idempotency_records TO task_readonly;
+
+GRANT INSERT(location),UPDATE(location) ON TABLE public.idempotency_records TO task_app;
+
+GRANT INSERT(etag),UPDATE(etag) ON TABLE public.idempotency_records TO task_app;
+
+GRANT INSERT(body),UPDATE(body) ON TABLE public.idempotency_records TO task_app;
+
+GRANT UPDATE(expires_at) ON TABLE public.idempotency_records TO task_app;
+GRANT SELECT(expires_at) ON TABLE public.idempotency_records TO task_readonly;
+
+GRANT SELECT,DELETE ON TABLE public.login_failures TO task_app;
+
+GRANT INSERT(subject) ON TABLE public.login_failures TO task_app;
+
+GRANT UPDATE(failures) ON TABLE public.login_failures TO task_app;
+GRANT SELECT(failures) ON TABLE public.login_failures TO task_readonly;
+
+GRANT UPDATE(expires_at) ON TABLE public.login_failures TO task_app;
+GRANT SELECT(expires_at) ON TABLE public.login_failures TO task_readonly;
+
+GRANT SELECT,DELETE ON TABLE public.revocations TO task_app;
+GRANT SELECT ON TABLE public.revocations TO task_readonly;
+
+GRANT INSERT(id) ON TABLE public.revocations TO task_app;
+
+GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE public.revocations TO task_app;
+
+GRANT SELECT,DELETE ON TABLE public.sessions TO task_app;
+
+GRANT INSERT(user_id) ON TABLE public.sessions TO task_app;
+GRANT SELECT(user_id) ON TABLE public.sessions TO task_readonly;
+
+GRANT INSERT(id) ON TABLE public.sessions TO task_app;
+GRANT SELECT(id) ON TABLE public.sessions TO task_readonly;
+
+GRANT INSERT(token_hash),UPDATE(token_hash) ON TABLE public.sessions TO task_app;
+
+GRANT UPDATE(successor_salt) ON TABLE public.sessions TO task_app;
+
+GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE public.sessions TO task_app;
+GRANT SELECT(expires_at) ON TABLE public.sessions TO task_readonly;
+
+GRANT INSERT(access_expires_at),UPDATE(access_expires_at) ON TABLE public.sessions TO task_app;
+GRANT SELECT(access_expires_at) ON TABLE public.sessions TO task_readonly;
+
+GRANT SELECT(created_at) ON TABLE public.sessions TO task_readonly;
+
+GRANT SELECT,DELETE ON TABLE public.spent_refresh_tokens TO task_app;
+
+GRANT INSERT(user_id) ON TABLE public.spent_refresh_tokens TO task_app;
+GRANT SELECT(user_id) ON TABLE public.spent_refresh_tokens TO task_readonly;
+
+GRANT INSERT(session_id) ON TABLE public.spent_refresh_tokens TO task_app;
+GRANT SELECT(session_id) ON TABLE public.spent_refresh_tokens TO task_readonly;
+
+GRANT INSERT(token_hash) ON TABLE public.spent_refresh_tokens TO task_app;
+
+GRANT SELECT(spent_at) ON TABLE public.spent_refresh_tokens TO task_readonly;
+
+GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE public.spent_refresh_tokens TO task_app;
+GRANT SELECT(expires_at) ON TABLE public.spent_refresh_tokens TO task_readonly;
+
+GRANT SELECT ON TABLE public.task_statuses TO task_app;
+GRANT SELECT ON TABLE public.task_statuses TO task_readonly;
+
+GRANT SELECT,DELETE ON TABLE public.tasks TO task_app;
+GRANT SELECT ON TABLE public.tasks TO task_readonly;
+
+GRANT INSERT(user_id) ON TABLE public.tasks TO task_app;
+
+GRANT INSERT(title),UPDATE(title) ON TABLE public.tasks TO task_app;
+
+GRANT INSERT(description),UPDATE(description) ON TABLE public.tasks TO task_app;
+
+GRANT INSERT(status),UPDATE(status) ON TABLE public.tasks TO task_app;
+
+GRANT SELECT,DELETE ON TABLE public.users TO task_app;
+
+GRANT SELECT(id) ON TABLE public.users TO task_readonly;
+
+GRANT INSERT(email) ON TABLE public.users TO task_app;
+GRANT SELECT(email) ON TABLE public.users TO task_readonly;
+
+GRANT INSERT(password_hash),UPDATE(password_hash) ON TABLE public.users TO task_app;
+
+GRANT SELECT(created_at) ON TABLE public.users TO task_readonly;
+
+GRANT SELECT(updated_at) ON TABLE public.users TO task_readonly;

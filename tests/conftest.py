@@ -12,9 +12,11 @@ from typing import Any, Self
 
 import aiohttp
 import asyncpg
+import psycopg
 import pytest
 from aiohttp import web
 from multidict import CIMultiDictProxy
+from psycopg.sql import SQL, Identifier, Literal
 
 from service.database import embedded
 from service.dsn import Dsn
@@ -34,6 +36,8 @@ _MEMORY = Path("/dev/shm")
 _ROOM = 2 << 30
 # A test's data need not survive the machine.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+# Who runs the service, in every test: a member of task_app, who may do what its statements do and nothing else.
+_APP = ("task_service", f"{canary.MARK}-password-of-the-service")
 _numbers = count(1)
 
 
@@ -61,6 +65,11 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
         pytest.skip(f"PostgreSQL 15 is not here: {POSTGRESQL_15} (Debian 12: apt-get install postgresql-15)")
     binaries = POSTGRESQL_15 if request.param == "postgresql-15" else None
     with embedded.temporary(binaries=binaries, options=_FAST) as server:
+        with psycopg.connect(server.dsn.libpq_url, autocommit=True) as administrator:
+            administrator.execute("CREATE ROLE task_app")
+            administrator.execute(
+                SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE task_app").format(Identifier(_APP[0]), Literal(_APP[1]))
+            )
         yield server
         canary.search_file(server.folder / "server.log", canary.SECRETS_OF_POSTGRESQL)
 
@@ -149,12 +158,18 @@ class Service:
     app: web.Application
 
 
+def as_app(dsn: Dsn) -> Dsn:
+    """The same database, for the service: as a login that is a member of task_app."""
+    user, password = _APP
+    return replace(dsn, user=user, password=password)
+
+
 @asynccontextmanager
 async def started(settings: Settings, dsn: Dsn) -> AsyncIterator[Service]:
-    """Run the service as `serve` does, but for the signals."""
+    """Run the service as `serve` does, but for the signals, and as task_app."""
     with bind(settings) as listener:
         port = listener.getsockname()[1]
-        async with serving(settings, dsn, listener) as app:
+        async with serving(settings, as_app(dsn), listener) as app:
             yield Service(f"http://{settings.host}:{port}", app)
 
 

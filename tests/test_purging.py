@@ -19,7 +19,7 @@ from service import purging
 from service.cli import main
 from service.dsn import Dsn
 from service.settings import Settings
-from tests.conftest import connected, started
+from tests.conftest import as_app, connected, started
 from tests.processes import VARIABLES
 from tests.sharing import on_one_postgresql
 
@@ -216,12 +216,12 @@ def test_the_command_says_how_many_it_removed(purge: Purge, dsn: Dsn) -> None:
     with psycopg.connect(dsn.libpq_url, autocommit=True) as connection:
         connection.execute(_USER)
         connection.execute(_RECORDS.encode())
-    first = purge(dsn.libpq_url)
+    first = purge(as_app(dsn).libpq_url)
     assert (first.exit_code, first.stderr) == (0, "")
     assert first.stdout.splitlines() == [
         f"{table}: {count} purged" for table, count in {**_NOTHING, "idempotency_records": 11}.items()
     ]
-    second = purge(dsn.libpq_url, "--json")
+    second = purge(as_app(dsn).libpq_url, "--json")
     assert (second.exit_code, second.stderr, json.loads(second.stdout)) == (0, "", _NOTHING)
 
 
@@ -241,4 +241,4 @@ def test_a_database_that_cannot_be_purged_is_one_clear_line(purge: Purge, dsn: D
             said = _refusal(purge(refused.libpq_url))
             assert str(refused) in said
             assert "canary" not in said
-    assert "idempotency_records" in _refusal(purge(empty_database.libpq_url))
+    assert "idempotency_records" in _refusal(purge(as_app(empty_database).libpq_url))

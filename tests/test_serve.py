@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from service.dsn import Dsn
-from tests.conftest import PASSWORD, Api
+from tests.conftest import PASSWORD, Api, as_app
 from tests.processes import PRODUCTION, command, folder, postgres_processes, serving
 from tests.sharing import on_one_postgresql
 
@@ -89,7 +89,7 @@ async def test_accepted_requests_survive_a_sigterm_under_load(
 ) -> None:
     acknowledged: list[str] = []
     refused = 0
-    async with serving(folder, **PRODUCTION, DATABASE_URL=dsn.libpq_url) as service:
+    async with serving(folder, **PRODUCTION, DATABASE_URL=as_app(dsn).libpq_url) as service:
         assert psutil.Process(service.process.pid).children() == []  # DATABASE_URL is set: nothing embedded starts
         assert not (folder / "data").exists()
         stopping, loaded = asyncio.Event(), asyncio.Event()
@@ -136,7 +136,7 @@ async def test_accepted_requests_survive_a_sigterm_under_load(
 
 
 async def test_production_does_not_migrate_and_says_that_it_is_behind(empty_database: Dsn, folder: Path) -> None:
-    variables = {**PRODUCTION, "DATABASE_URL": empty_database.libpq_url}
+    variables = {**PRODUCTION, "DATABASE_URL": as_app(empty_database).libpq_url}
     async with serving(folder, "--host", "::1", **variables) as service, aiohttp.ClientSession() as session:
         assert service.url.startswith("http://[::1]:")
         assert len(service.said) == 1  # no curl lines, and nothing applied

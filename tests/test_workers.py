@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.cli import main
 from service.database import embedded
 from service.dsn import Dsn
-from tests.conftest import PASSWORD, Api, connected
+from tests.conftest import PASSWORD, Api, as_app, connected
 from tests.processes import PRODUCTION, Process, command, folder, postgres_processes, serving
 from tests.sharing import on_one_postgresql, until
 
@@ -84,7 +84,7 @@ async def replaced(service: Process, killed: int, count: int) -> bool:
 @on_one_postgresql
 async def test_workers_count_together_and_a_replaced_one_is_not_forgotten(dsn: Dsn, folder: Path) -> None:
     async with (
-        serving(folder, "--workers", "3", **PRODUCTION, **POOL, DATABASE_URL=dsn.libpq_url) as service,
+        serving(folder, "--workers", "3", **PRODUCTION, **POOL, DATABASE_URL=as_app(dsn).libpq_url) as service,
         caller(service.url) as api,
     ):
         before = worker_pids(service)
@@ -133,7 +133,7 @@ async def test_workers_lose_no_request_when_they_drain(
     dsn: Dsn, connection: asyncpg.Connection, folder: Path, number: signal.Signals, *, to_all: bool
 ) -> None:
     acknowledged: list[str] = []
-    async with serving(folder, WORKERS="2", **PRODUCTION, **POOL, DATABASE_URL=dsn.libpq_url) as service:
+    async with serving(folder, WORKERS="2", **PRODUCTION, **POOL, DATABASE_URL=as_app(dsn).libpq_url) as service:
         stopping, loaded = asyncio.Event(), asyncio.Event()
         pids = worker_pids(service)
         async with caller(service.url) as api:
@@ -179,7 +179,7 @@ async def test_workers_lose_no_request_when_they_drain(
 async def test_nobody_is_turned_away_while_a_worker_is_replaced(dsn: Dsn, folder: Path) -> None:
     answered = cut_off = 0
     async with (
-        serving(folder, "--workers", "2", **PRODUCTION, **POOL, DATABASE_URL=dsn.libpq_url) as service,
+        serving(folder, "--workers", "2", **PRODUCTION, **POOL, DATABASE_URL=as_app(dsn).libpq_url) as service,
         caller(service.url) as api,
     ):
         is_over = asyncio.Event()
@@ -212,7 +212,7 @@ async def test_nobody_is_turned_away_while_a_worker_is_replaced(dsn: Dsn, folder
 
 @on_one_postgresql
 async def test_no_worker_outlives_its_parent(dsn: Dsn, folder: Path) -> None:
-    async with serving(folder, "--workers", "2", **PRODUCTION, **POOL, DATABASE_URL=dsn.libpq_url) as service:
+    async with serving(folder, "--workers", "2", **PRODUCTION, **POOL, DATABASE_URL=as_app(dsn).libpq_url) as service:
         pids = worker_pids(service)
         assert len(pids) == 2
         assert await service.end(signal.SIGKILL) == -signal.SIGKILL
@@ -224,7 +224,7 @@ async def test_no_worker_outlives_its_parent(dsn: Dsn, folder: Path) -> None:
 
 @on_one_postgresql
 async def test_a_second_signal_does_not_wait(dsn: Dsn, connection: asyncpg.Connection, folder: Path) -> None:
-    async with serving(folder, "--workers", "2", **PRODUCTION, **POOL, DATABASE_URL=dsn.libpq_url) as service:
+    async with serving(folder, "--workers", "2", **PRODUCTION, **POOL, DATABASE_URL=as_app(dsn).libpq_url) as service:
         pids = worker_pids(service)
         async with caller(service.url) as api, connection.transaction():
             await connection.execute("LOCK TABLE users")
@@ -261,7 +261,7 @@ async def test_a_replacement_that_cannot_start_ends_the_service(
     dsn: Dsn, postgres: embedded.Server, folder: Path
 ) -> None:
     async with (
-        serving(folder, "--workers", "2", **PRODUCTION, **POOL, DATABASE_URL=dsn.libpq_url) as service,
+        serving(folder, "--workers", "2", **PRODUCTION, **POOL, DATABASE_URL=as_app(dsn).libpq_url) as service,
         connected(postgres.dsn) as administrator,
     ):
         pids = worker_pids(service)

@@ -38,7 +38,6 @@ def dump(dsn: Dsn, pg_dump: Path) -> str:
         str(pg_dump),
         "--schema-only",
         "--no-owner",
-        "--no-privileges",
         "--no-password",
         "--encoding=UTF8",
         "--lock-wait-timeout=10s",

@@ -22,7 +22,7 @@ from service.database.pool import Database
 from service.dsn import Dsn
 from service.http.problems import Problem
 from service.settings import Settings
-from tests.conftest import PASSWORD, Answer, Api, Service, started
+from tests.conftest import PASSWORD, Answer, Api, Service, as_app, started
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -271,7 +271,7 @@ async def test_failures_at_once_are_all_counted(settings: Settings, dsn: Dsn, co
     throttle = Throttle("key", failures_per_account=10_000, failures_per_address=10_000)
     accounts, addresses = ([name * 32 for name in names] for names in ((b"a", b"b", b"c"), (b"x", b"y", b"z")))
     attempts = [Attempt(account, address) for account, address in product(accounts, addresses)] * 40
-    database = await Database.connect(dsn, replace(settings, pool_size=10, pool_timeout=30.0))
+    database = await Database.connect(as_app(dsn), replace(settings, pool_size=10, pool_timeout=30.0))
     try:
         begun = perf_counter()
         await asyncio.gather(*(throttle.note_failure(database, attempt) for attempt in attempts))
@@ -285,7 +285,7 @@ async def test_failures_at_once_are_all_counted(settings: Settings, dsn: Dsn, co
 
 async def test_failures_and_successes_at_once_do_not_stand_in_each_others_way(settings: Settings, dsn: Dsn) -> None:
     throttle = Throttle("key", failures_per_account=10_000, failures_per_address=3)
-    database = await Database.connect(dsn, replace(settings, pool_size=10, pool_timeout=30.0))
+    database = await Database.connect(as_app(dsn), replace(settings, pool_size=10, pool_timeout=30.0))
     attempt = Attempt(b"a" * 32, b"x" * 32)
     try:
         outcomes = await asyncio.gather(

@@ -16,7 +16,7 @@ from service.database.pool import Database, PoolStatus
 from service.database.queries import queries
 from service.dsn import Dsn
 from service.settings import Settings
-from tests.conftest import connected
+from tests.conftest import as_app, connected
 from tests.sharing import on_each_postgresql, on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -24,7 +24,7 @@ pytestmark = on_one_postgresql
 
 @asynccontextmanager
 async def _opened(dsn: Dsn, settings: Settings) -> AsyncIterator[Database]:
-    database = await Database.connect(dsn, settings)
+    database = await Database.connect(as_app(dsn), settings)
     try:
         yield database
     finally:
@@ -207,7 +207,7 @@ async def test_closing_is_quick_although_a_connection_is_held(
     dsn: Dsn, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_CLOSE_SECONDS", 0.2)
-    database = await Database.connect(dsn, settings)
+    database = await Database.connect(as_app(dsn), settings)
     held = asyncio.create_task(database.fetchval("SELECT pg_sleep(30)"))
     async with connected(dsn) as connection, asyncio.timeout(5):
         running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"

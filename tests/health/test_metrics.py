@@ -13,7 +13,7 @@ from service.http.keys import DATABASE
 from service.http.metrics import SharedCounts
 from service.serve import bind, serving
 from service.settings import Settings
-from tests.conftest import Api, started
+from tests.conftest import Api, as_app, started
 from tests.http.raw import exchange, head
 from tests.sharing import on_one_postgresql
 
@@ -162,7 +162,7 @@ async def test_a_successor_counts_on_where_its_predecessor_stopped(settings: Set
     for paths in (["/health/live"] * 3, ["/health/pool"] * 2 + ["/health/live"]):
         with bind(settings) as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            async with serving(settings, shared_dsn, listener, counts), aiohttp.ClientSession() as session:
+            async with serving(settings, as_app(shared_dsn), listener, counts), aiohttp.ClientSession() as session:
                 api = Api(session, url)
                 for path in paths:
                     await api.get(path)
