@@ -8,6 +8,10 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+import service.accounts.rows
+import service.health.rows
+import service.http.rows
+import service.tasks.rows  # noqa: F401 -- what the queries' comments name is found by its name
 from service.accounts.authentication import authenticate
 from service.accounts.handlers import routes as account_routes
 from service.accounts.keys import routes as key_routes

@@ -7,7 +7,7 @@ SELECT current_setting('server_version') AS server_version;
 -- name: list_applied_migrations()
 -- The migrations that this database has had; yoyo keeps the table. They are few, so there are no pages.
 -- Returns: AppliedMigration, many.
--- Plan: any; the table is a handful of rows.
+-- Plan: seq scan of _yoyo_migration, sort; they are a handful.
 SELECT migration_id
 FROM _yoyo_migration
 ORDER BY migration_id;

@@ -1,6 +1,7 @@
 -- name: create_idempotency_record(caller_id, key, user_id, fingerprint, status, location, etag, body)^
 -- Keep the answer to a write under its caller's key, in the place of a record that has expired.
--- Returns: its key, exactly one row.
+-- Takes: IdempotencyRecord.
+-- Returns: IdempotencyKey, exactly one row.
 -- Plan: insert.
 INSERT INTO idempotency_records (caller_id, key, user_id, fingerprint, status, location, etag, body)
 VALUES (:caller_id, :key, :user_id, :fingerprint, :status, :location, :etag, :body)
@@ -17,7 +18,8 @@ RETURNING caller_id, key;
 
 -- name: get_idempotency_record(caller_id, key)^
 -- The answer that a caller's key had, while it is kept.
--- Returns: the answer and the fingerprint of its request, no row when the key is new or its record has expired.
+-- Takes: IdempotencyKey.
+-- Returns: IdempotencyAnswer, no row when the key is new or its record has expired.
 -- Plan: idempotency_records_pkey.
 -- Scope: its caller and not one user, since the same key for another user is another request and has to be refused.
 SELECT fingerprint, status, location, etag, body
@@ -31,6 +33,7 @@ WHERE caller_id = :caller_id
 -- two keys have one hash is harmless: one of two simultaneous requests is told to come back.
 -- The record refers to the user in the end. Locked only then, after the task, the user could be one that is being
 -- deleted, and who deletes a user goes on to the tasks: each would wait for the other.
+-- Takes: IdempotencyAttempt.
 -- Returns: IdempotencyLock, exactly one row: whether no other transaction holds the key, and if so, whether there is
 -- such a user.
 -- Plan: users_pkey.
@@ -55,24 +58,21 @@ LEFT JOIN locked_user ON true;
 
 -- name: purge_idempotency_records(batch_size)$
 -- Remove expired records, but for those that another transaction holds.
+-- Takes: PurgeBatch.
 -- Returns: integer, how many it removed; fewer than batch_size means that no more are to be had.
--- Plan: idempotency_records_expires_at_idx, then idempotency_records_pkey.
+-- Plan: idempotency_records_expires_at_idx, tid scan, no sort.
 -- Scope: all users, since time passes for everybody.
-WITH expired AS (
-    SELECT caller_id, key
-    FROM idempotency_records
-    WHERE expires_at <= now()
-    ORDER BY expires_at
-    LIMIT :batch_size
-    FOR UPDATE SKIP LOCKED
-),
-
-removed AS (
+WITH removed AS (
     DELETE FROM idempotency_records
-    USING expired
-    WHERE idempotency_records.caller_id = expired.caller_id
-        AND idempotency_records.key = expired.key
-    RETURNING idempotency_records.key
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid
+        FROM idempotency_records
+        WHERE expires_at <= now()
+        ORDER BY expires_at
+        LIMIT :batch_size
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING key
 )
 
 SELECT count(*)

@@ -1,6 +1,8 @@
 -- name: create_session(user_id, password_hash, id, token_hash, refresh_ttl, access_ttl)^
 -- Begin a session, if the password that was checked is still the user's. The lock makes a change of the password that is
 -- under way come first, so that no session of the old one outlives it.
+-- Takes: SessionDraft, password_hash from Credentials, refresh_ttl from Settings.refresh_token_ttl, access_ttl from
+-- Settings.access_token_ttl.
 -- Returns: SessionKey, no row when the user is gone or has another password by now.
 -- Raises: sessions_pkey (the id is taken, which chance forbids).
 -- Plan: users_pkey, insert.
@@ -19,6 +21,7 @@ RETURNING user_id, id;
 
 -- name: delete_session(user_id, id)^
 -- End a session: its refresh tokens go with it, and a trigger stops its access tokens.
+-- Takes: SessionKey.
 -- Returns: EndedSession, no row when it has ended already; expires_at is that of its revocation, as in list_revocations.
 -- Plan: sessions_pkey.
 DELETE FROM sessions
@@ -28,6 +31,7 @@ RETURNING id, extract(epoch FROM access_expires_at)::double precision AS expires
 
 -- name: delete_session_of_token(user_id, id, token_hash)^
 -- End a session for who holds a refresh token of it, be it live or spent.
+-- Takes: SessionToken.
 -- Returns: EndedSession, no row when there is no such session, or the token is none of its.
 -- Plan: sessions_pkey, spent_refresh_tokens_pkey.
 DELETE FROM sessions
@@ -46,7 +50,8 @@ RETURNING id, extract(epoch FROM access_expires_at)::double precision AS expires
 
 -- name: delete_sessions(user_id, spared_id)
 -- End a user's sessions, but for one; NULL spares none.
--- Returns: EndedSession, each that has been ended.
+-- Takes: SparedSession.
+-- Returns: EndedSession, many: each that has been ended.
 -- Plan: sessions_pkey.
 DELETE FROM sessions
 WHERE user_id = :user_id
@@ -56,6 +61,7 @@ RETURNING id, extract(epoch FROM access_expires_at)::double precision AS expires
 -- name: get_spent_refresh_token(user_id, session_id, token_hash)^
 -- A refresh token that has been used, and what its use made of the session. Ten seconds are for a client that never got
 -- its answer.
+-- Takes: SpentTokenKey.
 -- Returns: SpentRefreshToken, no row when the session has ended or never spent such a token.
 -- Plan: spent_refresh_tokens_pkey, sessions_pkey.
 SELECT
@@ -73,24 +79,21 @@ WHERE spent_refresh_tokens.user_id = :user_id
 
 -- name: purge_sessions(batch_size)$
 -- Remove sessions whose refresh token has expired, but for those that another transaction holds.
+-- Takes: PurgeBatch.
 -- Returns: integer, how many it removed; fewer than batch_size means that no more are to be had.
--- Plan: sessions_expires_at_idx, then sessions_pkey.
+-- Plan: sessions_expires_at_idx, tid scan, no sort.
 -- Scope: all users, since time passes for everybody.
-WITH expired AS (
-    SELECT user_id, id
-    FROM sessions
-    WHERE expires_at <= now()
-    ORDER BY expires_at
-    LIMIT :batch_size
-    FOR UPDATE SKIP LOCKED
-),
-
-removed AS (
+WITH removed AS (
     DELETE FROM sessions
-    USING expired
-    WHERE sessions.user_id = expired.user_id
-        AND sessions.id = expired.id
-    RETURNING sessions.id
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid
+        FROM sessions
+        WHERE expires_at <= now()
+        ORDER BY expires_at
+        LIMIT :batch_size
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING id
 )
 
 SELECT count(*)
@@ -98,25 +101,21 @@ FROM removed;
 
 -- name: purge_spent_refresh_tokens(batch_size)$
 -- Remove spent refresh tokens that have expired, but for those that another transaction holds.
+-- Takes: PurgeBatch.
 -- Returns: integer, how many it removed; fewer than batch_size means that no more are to be had.
--- Plan: spent_refresh_tokens_expires_at_idx, then spent_refresh_tokens_pkey.
+-- Plan: spent_refresh_tokens_expires_at_idx, tid scan, no sort.
 -- Scope: all users, since time passes for everybody.
-WITH expired AS (
-    SELECT user_id, session_id, token_hash
-    FROM spent_refresh_tokens
-    WHERE expires_at <= now()
-    ORDER BY expires_at
-    LIMIT :batch_size
-    FOR UPDATE SKIP LOCKED
-),
-
-removed AS (
+WITH removed AS (
     DELETE FROM spent_refresh_tokens
-    USING expired
-    WHERE spent_refresh_tokens.user_id = expired.user_id
-        AND spent_refresh_tokens.session_id = expired.session_id
-        AND spent_refresh_tokens.token_hash = expired.token_hash
-    RETURNING spent_refresh_tokens.session_id
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid
+        FROM spent_refresh_tokens
+        WHERE expires_at <= now()
+        ORDER BY expires_at
+        LIMIT :batch_size
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING session_id
 )
 
 SELECT count(*)
@@ -126,6 +125,8 @@ FROM removed;
 -- Spend a session's live refresh token, and put its successor in its place. Of several at once one finds it live; the
 -- others wait for that one and find it spent. An access token that was issued before may be good for longer than those
 -- that are issued now.
+-- Takes: SessionToken, SessionSuccessor, refresh_ttl from Settings.refresh_token_ttl, access_ttl from
+-- Settings.access_token_ttl.
 -- Returns: SessionKey, no row when the token is not the live one, or the session has ended or expired.
 -- Raises: spent_refresh_tokens_pkey (a token has come again, which chance forbids).
 -- Plan: sessions_pkey, insert.

@@ -1,5 +1,6 @@
 -- name: create_task(user_id, title, description, status)^
 -- Add a task for its owner.
+-- Takes: TaskOwner, TaskDraft.
 -- Returns: Task, exactly one row.
 -- Raises: tasks_user_id_fkey (the owner is gone), tasks_status_fkey (no such status).
 -- Plan: insert.
@@ -9,6 +10,7 @@ RETURNING user_id, id, title, description, status, completed_at, version, create
 
 -- name: delete_task(user_id, id, versions)^
 -- Remove a task, if it is at one of the given versions; NULL means at any.
+-- Takes: TaskAtVersions.
 -- Returns: TaskKey, no row when the user has no such task at such a version.
 -- Plan: tasks_pkey.
 DELETE FROM tasks
@@ -19,6 +21,7 @@ RETURNING user_id, id;
 
 -- name: get_task(user_id, id)^
 -- One of a user's tasks.
+-- Takes: TaskKey.
 -- Returns: Task, no row when the user has no such task.
 -- Plan: tasks_pkey.
 SELECT user_id, id, title, description, status, completed_at, version, created_at, updated_at
@@ -30,6 +33,7 @@ WHERE user_id = :user_id
 -- One page of a user's tasks, newest first: those before the given position, down to the moment created_after.
 -- The position and the moment bound the index on one side each, so that a page is read from its first task to its last,
 -- however deep it lies. A second bound on the side of the position could be where PostgreSQL begins to read instead.
+-- Takes: NewestFirst.
 -- Returns: Task, many.
 -- Plan: tasks_user_id_created_at_id_idx, no sort.
 SELECT user_id, id, title, description, status, completed_at, version, created_at, updated_at
@@ -44,8 +48,9 @@ LIMIT :page_size;
 -- One page of a user's tasks in one status, or in every status that is done or is not; NULL leaves either open.
 -- Newest first, bounded as in list_tasks. Each status gives its own newest tasks from the index and the page is the
 -- newest of those, so that a page costs at most a page per status, however deep it lies.
+-- Takes: NewestFirst, TaskFilter.
 -- Returns: Task, many.
--- Plan: tasks_user_id_status_created_at_id_idx, a sort of at most one page per status.
+-- Plan: tasks_user_id_status_created_at_id_idx, seq scan of task_statuses, sort; of at most one page per status.
 SELECT
     newest.user_id,
     newest.id,
@@ -74,8 +79,9 @@ LIMIT :page_size;
 
 -- name: list_tasks_by_status_oldest_first(user_id, status, completed, after_created_at, after_id, created_before, page_size)
 -- As list_tasks_by_status, but oldest first: those after the given position, up to the moment created_before.
+-- Takes: OldestFirst, TaskFilter.
 -- Returns: Task, many.
--- Plan: tasks_user_id_status_created_at_id_idx, a sort of at most one page per status.
+-- Plan: tasks_user_id_status_created_at_id_idx, seq scan of task_statuses, sort; of at most one page per status.
 SELECT
     oldest.user_id,
     oldest.id,
@@ -107,8 +113,9 @@ LIMIT :page_size;
 -- other filters and the order are those of list_tasks_by_status.
 -- Lower and then upper case makes one letter of those that have several small or capital forms, as the sigma has; q is
 -- folded once, in its sub-select. To strpos no character is a wildcard.
+-- Takes: NewestFirst, TaskSearch.
 -- Returns: Task, many.
--- Plan: tasks_user_id_created_at_id_idx, no sort; it reads on until the page is full.
+-- Plan: tasks_user_id_created_at_id_idx, no sort, discards; it reads on until the page is full.
 SELECT user_id, id, title, description, status, completed_at, version, created_at, updated_at
 FROM tasks
 WHERE user_id = :user_id
@@ -125,8 +132,9 @@ LIMIT :page_size;
 
 -- name: list_tasks_matching_oldest_first(user_id, q, status, completed, after_created_at, after_id, created_before, page_size)
 -- As list_tasks_matching, but oldest first: those after the given position, up to the moment created_before.
+-- Takes: OldestFirst, TaskSearch.
 -- Returns: Task, many.
--- Plan: tasks_user_id_created_at_id_idx, no sort; it reads on until the page is full.
+-- Plan: tasks_user_id_created_at_id_idx, no sort, discards; it reads on until the page is full.
 SELECT user_id, id, title, description, status, completed_at, version, created_at, updated_at
 FROM tasks
 WHERE user_id = :user_id
@@ -143,6 +151,7 @@ LIMIT :page_size;
 
 -- name: list_tasks_oldest_first(user_id, after_created_at, after_id, created_before, page_size)
 -- As list_tasks, but oldest first: those after the given position, up to the moment created_before.
+-- Takes: OldestFirst.
 -- Returns: Task, many.
 -- Plan: tasks_user_id_created_at_id_idx, no sort.
 SELECT user_id, id, title, description, status, completed_at, version, created_at, updated_at
@@ -158,6 +167,7 @@ LIMIT :page_size;
 -- status leaves it as it is. A status decides over completed; completed alone moves an open task to 'complete' and a
 -- completed one to 'incomplete', and leaves a task that already is as asked. Nothing changed leaves version and
 -- updated_at alone (the trigger sees to that).
+-- Takes: TaskAtVersions, TaskChanges.
 -- Returns: Task, no row when the user has no such task at such a version.
 -- Raises: tasks_status_fkey (no such status).
 -- Plan: tasks_pkey.

@@ -78,7 +78,7 @@ class Throttle:
                 the password must not be told.
         """
         limits = {attempt.account: self._failures_per_account, attempt.address: self._failures_per_address}
-        counts = await queries.create_login_failure(executor, account=attempt.account, address=attempt.address)
+        counts = await queries.create_login_failures(executor, account=attempt.account, address=attempt.address)
         if any(count["failures"] > limits[count["subject"]] for count in counts):
             await self.admit(executor, attempt)
 

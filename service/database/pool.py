@@ -23,6 +23,12 @@ log = structlog.get_logger()
 _TRUSTED_IDLE_SECONDS = 30.0
 _CLOSE_SECONDS = 4.0
 _RELEASE_SECONDS = 1.0
+PLANNING = {
+    "enable_bitmapscan": "off",  # it reads all that a page could be of, where an index in the page's order reads a page
+    "jit": "off",  # its planning costs more than these statements
+}
+"""How statements are planned, here and where their plans are checked."""
+
 _TAG = re.compile(r"/\* (\w+) \*/")
 
 
@@ -88,8 +94,8 @@ class Database:
                 "idle_in_transaction_session_timeout": milliseconds,
                 # Statements that follow a lock rely on it: they see what was committed until they had it.
                 "default_transaction_isolation": "read committed",
-                "jit": "off",  # its planning costs more than these statements
                 "timezone": "UTC",
+                **PLANNING,
             }
         pool = asyncpg.create_pool(
             dsn.asyncpg_url,

@@ -55,6 +55,18 @@ class Representation(Schema):
         unknown = marshmallow.EXCLUDE
 
 
+class Row(Schema):
+    """The base of what queries take and give inside the service, and never goes over the wire.
+
+    It is there to be held against the database: a field is NULL only where it says `allow_none`, and its example is
+    found in the database that `python -m service sql check` makes.
+    """
+
+
+class Binary(fields.Field[bytes]):
+    """Bytes, as a digest is."""
+
+
 class Text(fields.String):
     """A string without NUL, which PostgreSQL cannot store, and without lone surrogates, which UTF-8 cannot hold."""
 

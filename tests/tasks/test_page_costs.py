@@ -23,9 +23,8 @@ async def user_id(connection: asyncpg.Connection) -> UUID:
 
 def _promised_index(name: str) -> str:
     """The index that the statement's `Plan:` names."""
-    plan = re.search(r"^Plan: (\w+_idx), (.*)", getattr(queries, name).__doc__, re.MULTILINE)
+    plan = re.search(r"^Plan: (\w+_idx), ", getattr(queries, name).__doc__, re.MULTILINE)
     assert plan, name
-    assert plan[2].startswith("a sort of at most one page per status" if "by_status" in name else "no sort"), name
     return plan[1]
 
 
