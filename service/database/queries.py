@@ -7,7 +7,7 @@ connection for the one statement, or a connection that is held already.
 
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import asyncpg
 from aiosql.adapters.asyncpg import AsyncPGAdapter
@@ -78,18 +78,19 @@ class Adapter(AsyncPGAdapter):
         return [parameters[name] for name in names]
 
 
-def load_queries(folder: Path) -> Any:  # noqa: ANN401 -- aiosql makes the attributes at run time
-    """Load every query of a folder.
+def read_queries(folder: Path) -> tuple[Adapter, dict[str, QueryDatum]]:
+    """Read every query of a folder.
 
     Returns:
-        An object with one method a query, called as the module's docstring says.
+        The adapter, which knows the parameters of each in the order of their numbers, and the queries by name.
 
     Raises:
         QueryError: two queries have one name, or a query is marked with an operator that is not in use here.
         aiosql.SQLParseException: a file cannot be read as named queries.
     """
-    adapter: Any = Adapter()  # type: ignore[no-untyped-call]  # its methods return awaitables, which the types of aiosql cannot say
-    loader = QueryLoader(adapter, record_classes=None)
+    adapter = Adapter()  # type: ignore[no-untyped-call]  # aiosql's own
+    # Its methods return awaitables, which the types of aiosql cannot say.
+    loader = QueryLoader(cast(Any, adapter), record_classes=None)
     found: dict[str, QueryDatum] = {}
     for file in sorted(folder.glob("*.sql")):
         for query in loader.load_query_data_from_file(file, encoding="utf-8"):
@@ -100,7 +101,20 @@ def load_queries(folder: Path) -> Any:  # noqa: ANN401 -- aiosql makes the attri
             if query.operation_type not in _OPERATIONS:
                 raise QueryError(f"{place}: only ^ (one row), $ (one value) and no operator (a list) are in use here.")
             found[query.query_name] = query
-    return Queries(adapter).load_from_list(list(found.values()))
+    return adapter, found
+
+
+def load_queries(folder: Path) -> Any:  # noqa: ANN401 -- aiosql makes the attributes at run time
+    """Load every query of a folder.
+
+    Returns:
+        An object with one method a query, called as the module's docstring says.
+
+    Raises:
+        QueryError, aiosql.SQLParseException: as `read_queries` does.
+    """
+    adapter, found = read_queries(folder)
+    return Queries(cast(Any, adapter)).load_from_list(list(found.values()))
 
 
 queries = load_queries(resource_folder("sql"))

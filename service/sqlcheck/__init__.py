@@ -1,0 +1,1 @@
+"""What is proved about `sql/`, and what is told of it: `python -m service sql`."""

@@ -1,0 +1,70 @@
+"""The database that the checks make for themselves: migrated, with rows that plans can be made on."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from service.database import embedded
+from service.dsn import Dsn
+from service.migrate import runner
+from service.sqlcheck.faults import CheckError
+
+_ROWS = Path(__file__).with_name("rows.sql")
+
+# Nothing here has to survive, and nothing but VACUUM below may take statistics.
+_OPTIONS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+
+Connection = psycopg.Connection[Any]
+
+
+@contextmanager
+def scratch_database(server: Dsn | None, migrations: Path, programs: Path | None = None) -> Iterator[Connection]:
+    """Lend a connection to a database that is made for the block, as a role that may do everything there.
+
+    Args:
+        server: where to make it; without it, a PostgreSQL is started for the block.
+        migrations: the folder of the migrations that it gets.
+        programs: the folder of the PostgreSQL programs to start, instead of the embedded ones.
+
+    Raises:
+        CheckError: it cannot be made.
+        MigrationError: a migration fails.
+        EmbeddedError: there is no PostgreSQL to start.
+    """
+    if server is None:
+        with (
+            embedded.temporary(binaries=programs, options=_OPTIONS) as started,
+            scratch_database(started.dsn, migrations) as connection,
+        ):
+            yield connection
+        return
+    name = f"task_service_check_{secrets.token_hex(4)}"
+    try:
+        with psycopg.connect(server.direct.libpq_url, autocommit=True) as administrator:
+            administrator.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name)))
+            try:
+                yield from _filled(replace(server, database=name), migrations)
+            finally:
+                administrator.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+    except psycopg.OperationalError as error:
+        raise CheckError(f"Cannot make a database on {server}: {' '.join(str(error).split())}") from error
+
+
+def _filled(dsn: Dsn, migrations: Path) -> Iterator[Connection]:
+    runner.apply(dsn, migrations)
+    # A transaction is begun where one is meant.
+    with psycopg.connect(dsn.direct.libpq_url, autocommit=True) as connection:
+        fill(connection)
+        yield connection
+
+
+def fill(connection: Connection) -> None:
+    """Add the rows, and take statistics of every one: of up to 300 times the target there is no sample."""
+    connection.execute(_ROWS.read_bytes())
+    connection.execute("VACUUM (ANALYZE)")

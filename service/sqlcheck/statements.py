@@ -1,0 +1,146 @@
+"""The statements of `sql/`, as the checks read them: what is promised, what runs, and where each word of it stands."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+from aiosql import SQLParseException
+from aiosql.types import QueryDatum, SQLOperationType
+from pglast import ast, parse_sql
+from pglast.parser import ParseError
+
+from service.database.queries import QueryError, read_queries
+from service.sqlcheck.faults import CheckError, Fault
+
+LABELS = ("Takes", "Returns", "Raises", "Plan", "Scope")
+"""What a statement says of itself, in the order in which it says so."""
+
+_LABEL = re.compile(rf"({'|'.join(LABELS)}): ")
+_OPERATORS = {SQLOperationType.SELECT: "", SQLOperationType.SELECT_ONE: "^", SQLOperationType.SELECT_VALUE: "$"}
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What stands behind one label, its lines joined by spaces, and the line on which it begins."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """A named query.
+
+    Attributes:
+        file: where it stands, from the top of the checkout: `sql/tasks.sql`.
+        line: the line of its name.
+        name: its name.
+        operator: `^` one row or none, `$` one value, nothing a list.
+        declared: the parameters as its name lists them.
+        parameters: the parameters in the order of their numbers: `:user_id` is `$1` where it comes first.
+        about: what it is for.
+        labels: what it promises, by label.
+        sql: what runs.
+        sql_lines: the line of the file on which each line of `sql` stands.
+    """
+
+    file: str
+    line: int
+    name: str
+    operator: str
+    declared: tuple[str, ...]
+    parameters: tuple[str, ...]
+    about: str
+    labels: dict[str, Label]
+    sql: str
+    sql_lines: tuple[int, ...] = field(repr=False)
+
+    @cached_property
+    def tree(self) -> ast.Node:
+        """The statement as PostgreSQL's own parser reads it."""
+        return self.trees[0]
+
+    @cached_property
+    def trees(self) -> list[ast.Node]:
+        """Every statement that stands under the name; one, by the rules."""
+        return [cast(ast.Node, raw.stmt) for raw in parse_sql(self.sql)]
+
+    def line_of(self, node: ast.Node | int | None) -> int:
+        """Return the line of the file on which a node of the tree, or an offset into `sql`, stands.
+
+        A node that does not know where it stands is where the statement begins.
+        """
+        offset = node if isinstance(node, int) else getattr(node, "location", None) or 0
+        # PostgreSQL counts bytes.
+        return self.sql_lines[self.sql.encode()[: max(offset, 0)].count(b"\n")]
+
+    def fault(self, check: str, message: str, at: "ast.Node | Label | None" = None) -> Fault:
+        """Return a fault of this statement: of a node, of a label, or of the whole."""
+        line = at.line if isinstance(at, Label) else self.line if at is None else self.line_of(at)
+        return Fault(self.file, line, self.name, check, message)
+
+
+def read_statements(folder: Path) -> list[Statement]:
+    """Read every statement of a folder, in the order of the files and of the lines.
+
+    Raises:
+        CheckError: a file cannot be read as named queries, or a query as SQL.
+    """
+    try:
+        adapter, found = read_queries(folder)
+    except (QueryError, SQLParseException) as error:
+        raise CheckError(" ".join(str(error).split())) from error
+    return [_read(folder, query, tuple(adapter.var_sorted[name])) for name, query in found.items()]
+
+
+def _read(folder: Path, query: QueryDatum, parameters: tuple[str, ...]) -> Statement:
+    file, line = Path(query.floc[0]), query.floc[1]
+    numbered = list(enumerate(file.read_text(encoding="utf-8").splitlines(), 1))[line:]
+    comments = []
+    for number, text in numbered:
+        if not text.lstrip().startswith("--"):
+            break
+        comments.append((number, text.lstrip().removeprefix("--").strip()))
+    # What runs has no comments, and neither blank lines nor comments come before its first word.
+    rest = [number for number, text in numbered[len(comments) :] if not text.lstrip().startswith("--")]
+    blank = {number for number, text in numbered if not text.strip()}
+    while rest and rest[0] in blank:
+        rest.pop(0)
+    labels = dict(_read_labels(comments))
+    first_label = min((label.line for label in labels.values()), default=line + len(comments) + 1)
+    statement = Statement(
+        file=f"{folder.name}/{file.name}",
+        line=line,
+        name=query.query_name,
+        operator=_OPERATORS[query.operation_type],
+        declared=tuple(query.parameters or ()),
+        parameters=parameters,
+        about=" ".join(text for number, text in comments if number < first_label),
+        labels=labels,
+        sql=query.sql,
+        sql_lines=tuple(rest),
+    )
+    try:
+        statement.tree  # noqa: B018 -- parsed here, once for all
+    except ParseError as error:
+        raise CheckError(str(statement.fault("style", f"PostgreSQL cannot read it: {error.args[0]}."))) from error
+    return statement
+
+
+def _read_labels(comments: list[tuple[int, str]]) -> Iterator[tuple[str, Label]]:
+    """Yield each label with what stands behind it, down to the next one."""
+    name, line = "", 0
+    texts: list[str] = []
+    for number, text in comments:
+        match = _LABEL.match(text)
+        if match:
+            if name:
+                yield name, Label(" ".join(texts), line)
+            name, line, texts = match[1], number, [text[match.end() :]]
+        elif name:
+            texts.append(text)
+    if name:
+        yield name, Label(" ".join(texts), line)
