@@ -23,8 +23,9 @@ from service.accounts.throttle import THROTTLE, Throttle
 from service.accounts.tokens import TOKENS, Tokens
 from service.database.listener import Listener
 from service.database.pool import Database
-from service.health.handlers import MIGRATIONS
+from service.health.handlers import MIGRATIONS, check_schema
 from service.health.handlers import routes as health_routes
+from service.health.preparation import PREPARATION, Preparation
 from service.http.keys import (
     CORS_ORIGINS,
     DATABASE,
@@ -65,6 +66,7 @@ def create_app(settings: Settings, database: Database, counts: SharedCounts) -> 
     )
     app[OPENAPI] = orjson.dumps(openapi())
     app[PASSWORDS] = Passwords(settings.password_pepper, settings.bcrypt_cost)
+    app[PREPARATION] = Preparation()
     app[READ_TIMEOUT] = settings.read_timeout
     app[REFUSING] = asyncio.Event()
     app[REQUIRE_IF_MATCH] = settings.require_if_match
@@ -86,6 +88,7 @@ def create_app(settings: Settings, database: Database, counts: SharedCounts) -> 
     for routes in _ROUTES:
         app.add_routes(routes)
     app[METRICS] = Metrics(counts, app.router, database, settings.pool_size + settings.pool_max_overflow)
+    app.on_startup.append(_check_schema)
     app.on_cleanup.append(_close_passwords)
     app.cleanup_ctx.append(_note_metrics)
     app.cleanup_ctx.append(_purge)
@@ -97,6 +100,10 @@ def create_app(settings: Settings, database: Database, counts: SharedCounts) -> 
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document of every route."""
     return document(route for routes in _ROUTES for route in routes if isinstance(route, web.RouteDef))
+
+
+async def _check_schema(app: web.Application) -> None:
+    await check_schema(app)
 
 
 async def _close_passwords(app: web.Application) -> None:

@@ -29,10 +29,10 @@ WHERE caller_id = :caller_id
     AND expires_at > now();
 
 -- name: lock_idempotency_key(caller_id, key, user_id)^
--- Lock a caller's key until the end of the transaction, without waiting; with it, the user that the write is about. That
--- two keys have one hash is harmless: one of two simultaneous requests is told to come back.
--- The record refers to the user in the end. Locked only then, after the task, the user could be one that is being
--- deleted, and who deletes a user goes on to the tasks: each would wait for the other.
+-- Lock a caller's key until the end of the transaction, without waiting; with it, the user that the write is about.
+-- That two keys have one hash is harmless: one of two simultaneous requests is told to come back. The record refers to
+-- the user in the end. Locked only then, after the task, the user could be one that is being deleted, and who deletes
+-- a user goes on to the tasks: each would wait for the other.
 -- Takes: IdempotencyAttempt.
 -- Returns: IdempotencyLock, exactly one row: whether no other transaction holds the key, and if so, whether there is
 -- such a user.

@@ -14,8 +14,8 @@ WHERE subject IN (:account, :address)
     );
 
 -- name: create_login_failures(account, address)
--- Count a failed log-in, for its account and for its address. Accounts come first, so that two that fail at once wait for
--- each other in one order.
+-- Count a failed log-in, for its account and for its address. Accounts come first, so that two that fail at once wait
+-- for each other in one order.
 -- Takes: LoginAttempt.
 -- Returns: LoginFailures, many: both rows.
 -- Plan: insert.

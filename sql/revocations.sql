@@ -1,8 +1,8 @@
 -- name: list_revocations(after_created_at, after_id, page_size)
 -- One page of what has been revoked, for as long as it matters to anybody, oldest first: what comes after a position.
 -- Takes: RevocationPage.
--- Returns: Revocation, many; expires_at in seconds since the epoch, infinity for what stays revoked for good; read_at is
--- when it was read, by the clock that created_at is of.
+-- Returns: Revocation, many; expires_at in seconds since the epoch, infinity for what stays revoked for good; read_at
+-- is when it was read, by the clock that created_at is of.
 -- Plan: revocations_created_at_id_idx, no sort.
 SELECT id, created_at, extract(epoch FROM expires_at)::double precision AS expires_at, now() AS read_at
 FROM revocations

@@ -1,6 +1,6 @@
 -- name: create_session(user_id, password_hash, id, token_hash, refresh_ttl, access_ttl)^
--- Begin a session, if the password that was checked is still the user's. The lock makes a change of the password that is
--- under way come first, so that no session of the old one outlives it.
+-- Begin a session, if the password that was checked is still the user's. The lock makes a change of the password that
+-- is under way come first, so that no session of the old one outlives it.
 -- Takes: SessionDraft, password_hash from Credentials, refresh_ttl from Settings.refresh_token_ttl, access_ttl from
 -- Settings.access_token_ttl.
 -- Returns: SessionKey, no row when the user is gone or has another password by now.
@@ -22,7 +22,8 @@ RETURNING user_id, id;
 -- name: delete_session(user_id, id)^
 -- End a session: its refresh tokens go with it, and a trigger stops its access tokens.
 -- Takes: SessionKey.
--- Returns: EndedSession, no row when it has ended already; expires_at is that of its revocation, as in list_revocations.
+-- Returns: EndedSession, no row when it has ended already; expires_at is that of its revocation, as in
+-- list_revocations.
 -- Plan: sessions_pkey.
 DELETE FROM sessions
 WHERE user_id = :user_id

@@ -45,8 +45,8 @@ FROM users
 WHERE id = :id;
 
 -- name: lock_user(id)^
--- Lock a user until the end of the transaction, against whatever would add something to it. Whoever changes what hangs on
--- a user and then the user does so first, so that two of them wait for each other in one order.
+-- Lock a user until the end of the transaction, against whatever would add something to it. Whoever changes what hangs
+-- on a user and then the user does so first, so that two of them wait for each other in one order.
 -- Takes: UserKey.
 -- Returns: UserKey, no row when there is none.
 -- Plan: users_pkey.

@@ -145,6 +145,7 @@ async def test_production_does_not_migrate_and_says_that_it_is_behind(empty_data
         assert ready.body["checks"] == {
             "database": "ok",
             "migrations": "behind",
+            "queries": "unknown",
             "revocations": "stale",
             "draining": False,
         }

@@ -6,8 +6,9 @@ connection for the one statement, or a connection that is held already.
 """
 
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import asyncpg
 from aiosql.adapters.asyncpg import AsyncPGAdapter
@@ -17,7 +18,7 @@ from aiosql.types import QueryDatum, SQLOperationType
 
 from service.resources import resource_folder
 
-_OPERATIONS = frozenset({SQLOperationType.SELECT, SQLOperationType.SELECT_ONE, SQLOperationType.SELECT_VALUE})
+_OPERATORS = {SQLOperationType.SELECT: "", SQLOperationType.SELECT_ONE: "^", SQLOperationType.SELECT_VALUE: "$"}
 
 
 class QueryError(Exception):
@@ -78,30 +79,51 @@ class Adapter(AsyncPGAdapter):
         return [parameters[name] for name in names]
 
 
-def read_queries(folder: Path) -> tuple[Adapter, dict[str, QueryDatum]]:
-    """Read every query of a folder.
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query, as its file has it.
 
-    Returns:
-        The adapter, which knows the parameters of each in the order of their numbers, and the queries by name.
+    Attributes:
+        name: its name.
+        operator: `^` one row or none, `$` one value, nothing a list.
+        declared: its parameters as they stand behind the name.
+        parameters: the same in the order of their numbers: `:user_id` is `$1` where it comes first.
+        sql: what runs.
+        about: the comment.
+        file, line: where its name stands.
+    """
+
+    name: str
+    operator: str
+    declared: tuple[str, ...]
+    parameters: tuple[str, ...]
+    sql: str
+    about: str
+    file: Path
+    line: int
+
+
+def read_queries(folder: Path) -> tuple[Query, ...]:
+    """Read every query of a folder, in the order of the files and of the lines.
 
     Raises:
         QueryError: two queries have one name, or a query is marked with an operator that is not in use here.
         aiosql.SQLParseException: a file cannot be read as named queries.
     """
-    adapter = Adapter()  # type: ignore[no-untyped-call]  # aiosql's own
-    # Its methods return awaitables, which the types of aiosql cannot say.
-    loader = QueryLoader(cast(Any, adapter), record_classes=None)
-    found: dict[str, QueryDatum] = {}
-    for file in sorted(folder.glob("*.sql")):
-        for query in loader.load_query_data_from_file(file, encoding="utf-8"):
-            place = f"{file.name}:{query.floc[1]} {query.query_name}"
-            if query.query_name in found:
-                other, line = found[query.query_name].floc
-                raise QueryError(f"{place}: the name is taken by {Path(other).name}:{line}.")
-            if query.operation_type not in _OPERATIONS:
-                raise QueryError(f"{place}: only ^ (one row), $ (one value) and no operator (a list) are in use here.")
-            found[query.query_name] = query
-    return adapter, found
+    adapter, found = _read(folder)
+    return tuple(
+        Query(
+            name=one.query_name,
+            operator=_OPERATORS[one.operation_type],
+            declared=tuple(one.parameters or ()),
+            parameters=tuple(adapter.var_sorted[one.query_name]),
+            sql=one.sql,
+            about=one.doc_comments,
+            file=Path(one.floc[0]),
+            line=one.floc[1],
+        )
+        for one in found
+    )
 
 
 def load_queries(folder: Path) -> Any:  # noqa: ANN401 -- aiosql makes the attributes at run time
@@ -113,8 +135,24 @@ def load_queries(folder: Path) -> Any:  # noqa: ANN401 -- aiosql makes the attri
     Raises:
         QueryError, aiosql.SQLParseException: as `read_queries` does.
     """
-    adapter, found = read_queries(folder)
-    return Queries(cast(Any, adapter)).load_from_list(list(found.values()))
+    adapter, found = _read(folder)
+    return Queries(adapter).load_from_list(found)
+
+
+def _read(folder: Path) -> tuple[Any, list[QueryDatum]]:
+    adapter: Any = Adapter()  # type: ignore[no-untyped-call]  # its methods return awaitables, which the types of aiosql cannot say
+    loader = QueryLoader(adapter, record_classes=None)
+    found: dict[str, QueryDatum] = {}
+    for file in sorted(folder.glob("*.sql")):
+        for query in loader.load_query_data_from_file(file, encoding="utf-8"):
+            place = f"{file.name}:{query.floc[1]} {query.query_name}"
+            if query.query_name in found:
+                other, line = found[query.query_name].floc
+                raise QueryError(f"{place}: the name is taken by {Path(other).name}:{line}.")
+            if query.operation_type not in _OPERATORS:
+                raise QueryError(f"{place}: only ^ (one row), $ (one value) and no operator (a list) are in use here.")
+            found[query.query_name] = query
+    return adapter, list(found.values())
 
 
 queries = load_queries(resource_folder("sql"))

@@ -4,16 +4,20 @@ from dataclasses import asdict
 from time import perf_counter
 
 import asyncpg
+import structlog
 from aiohttp import hdrs, web
 
 from service.database.errors import Overloaded, is_unavailable
 from service.database.queries import queries
+from service.health.preparation import PREPARATION
 from service.health.schemas import DatabaseHealth, Liveness, PoolHealth, Readiness
 from service.http.identity import public
 from service.http.keys import DATABASE, DRAINING, LISTENING
 from service.http.metrics import METRICS
 from service.http.operations import Answer, operation
 from service.http.replies import reply_json
+
+log = structlog.get_logger()
 
 routes = web.RouteTableDef()
 
@@ -40,14 +44,20 @@ async def get_liveness(_request: web.Request) -> web.Response:
 async def get_readiness(request: web.Request) -> web.Response:
     """Say whether requests should be sent here.
 
-    They should while the database is reachable, the schema is as the code needs it, revocations are heard of at once,
-    and the service is not draining.
+    They should while the database is reachable, the schema is as the code needs it, every query can be prepared on it,
+    revocations are heard of at once, and the service is not draining.
     """
-    database, migrations = await _check_migrations(request)
+    database, migrations, suitability = await check_schema(request.app)
     revocations = "ok" if request.app[LISTENING].is_set() else "stale"
     draining = request.app[DRAINING].is_set()
-    is_ready = database == migrations == revocations == "ok" and not draining
-    checks = {"database": database, "migrations": migrations, "revocations": revocations, "draining": draining}
+    is_ready = database == migrations == suitability == revocations == "ok" and not draining
+    checks = {
+        "database": database,
+        "migrations": migrations,
+        "queries": suitability,
+        "revocations": revocations,
+        "draining": draining,
+    }
     return reply_json(
         {"status": "ok" if is_ready else "unavailable", "checks": checks}, status=200 if is_ready else 503
     )
@@ -86,21 +96,28 @@ async def get_metrics(request: web.Request) -> web.Response:
     return web.Response(body=metrics.text(), headers={hdrs.CONTENT_TYPE: metrics.content_type})
 
 
-async def _check_migrations(request: web.Request) -> tuple[str, str]:
-    """Compare what the database has had with what this code comes with: how the database is, and the schema."""
+async def check_schema(app: web.Application) -> tuple[str, str, str]:
+    """Tell how the database is, how its schema stands to the migrations that this code comes with, and its queries.
+
+    It is done when the service starts, so that the log tells at once what is wrong, and for each look at readiness.
+    """
+    database, needed = app[DATABASE], app[MIGRATIONS]
     try:
-        rows = await queries.list_applied_migrations(request.app[DATABASE])
+        rows = await queries.list_applied_migrations(database)
+        applied = frozenset(row["migration_id"] for row in rows)
+        if needed - applied:
+            return "ok", "behind", "unknown"
+        unsuitable = await app[PREPARATION].unsuitable(database, applied)
     except asyncpg.UndefinedTableError:
-        return "ok", "behind"
+        return "ok", "behind", "unknown"
+    except asyncpg.InsufficientPrivilegeError as error:
+        log.warning("migrations cannot be read", detail=str(error))
+        return "ok", "unknown", "unknown"
     except Exception as error:
         if not _is_down(error):
             raise
-        return "unavailable", "unknown"
-    applied = {row["migration_id"] for row in rows}
-    needed = request.app[MIGRATIONS]
-    if needed - applied:
-        return "ok", "behind"
-    return "ok", "ahead" if applied - needed else "ok"
+        return "unavailable", "unknown", "unknown"
+    return "ok", "ahead" if applied - needed else "ok", ", ".join(unsuitable) or "ok"
 
 
 def _is_down(error: Exception) -> bool:

@@ -21,6 +21,9 @@ class ReadinessChecks(Representation):
         validate=validate.OneOf(["ok", "behind", "ahead", "unknown"]),
         metadata=about("How the schema stands to what the code needs.", "ok"),
     )
+    queries = Text(
+        metadata=about("ok where each suits the schema, or the names of those that do not; the log says why.", "ok")
+    )
     revocations = Text(
         validate=validate.OneOf(["ok", "stale"]),
         metadata=about("Whether this process hears at once of access tokens that are stopped.", "ok"),
@@ -34,7 +37,9 @@ class Readiness(Representation):
     status = Text(validate=_VERDICT, metadata=about("The verdict.", "ok"))
     checks = fields.Nested(
         ReadinessChecks,
-        metadata=about("Why.", {"database": "ok", "migrations": "ok", "revocations": "ok", "draining": False}),
+        metadata=about(
+            "Why.", {"database": "ok", "migrations": "ok", "queries": "ok", "revocations": "ok", "draining": False}
+        ),
     )
 
 

@@ -5,21 +5,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from aiosql import SQLParseException
-from aiosql.types import QueryDatum, SQLOperationType
 from pglast import ast, parse_sql
 from pglast.parser import ParseError
+from pglast.visitors import Visitor
 
-from service.database.queries import QueryError, read_queries
+from service.database.queries import Query, QueryError, read_queries
 from service.sqlcheck.faults import CheckError, Fault
 
 LABELS = ("Takes", "Returns", "Raises", "Plan", "Scope")
 """What a statement says of itself, in the order in which it says so."""
 
+NodeT = TypeVar("NodeT", bound=ast.Node)
+
 _LABEL = re.compile(rf"({'|'.join(LABELS)}): ")
-_OPERATORS = {SQLOperationType.SELECT: "", SQLOperationType.SELECT_ONE: "^", SQLOperationType.SELECT_VALUE: "$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Statement:
         labels: what it promises, by label.
         sql: what runs.
         sql_lines: the line of the file on which each line of `sql` stands.
+        source: the lines of the file behind the name, by their numbers, comments included.
     """
 
     file: str
@@ -57,6 +59,7 @@ class Statement:
     labels: dict[str, Label]
     sql: str
     sql_lines: tuple[int, ...] = field(repr=False)
+    source: dict[int, str] = field(repr=False)
 
     @cached_property
     def tree(self) -> ast.Node:
@@ -68,6 +71,19 @@ class Statement:
         """Every statement that stands under the name; one, by the rules."""
         return [cast(ast.Node, raw.stmt) for raw in parse_sql(self.sql)]
 
+    def nodes(self, kind: type[NodeT]) -> list[NodeT]:
+        """Return every node of one kind, in the order in which they are met."""
+        found: list[NodeT] = []
+
+        class Collector(Visitor):
+            def visit(self, _ancestors: object, node: ast.Node) -> None:
+                if isinstance(node, kind):
+                    found.append(node)
+
+        for tree in self.trees:
+            Collector()(tree)
+        return found
+
     def line_of(self, node: ast.Node | int | None) -> int:
         """Return the line of the file on which a node of the tree, or an offset into `sql`, stands.
 
@@ -77,9 +93,11 @@ class Statement:
         # PostgreSQL counts bytes.
         return self.sql_lines[self.sql.encode()[: max(offset, 0)].count(b"\n")]
 
-    def fault(self, check: str, message: str, at: "ast.Node | Label | None" = None) -> Fault:
-        """Return a fault of this statement: of a node, of a label, or of the whole."""
-        line = at.line if isinstance(at, Label) else self.line if at is None else self.line_of(at)
+    def fault(self, check: str, message: str, at: "ast.Node | Label | int | None" = None) -> Fault:
+        """Return a fault of this statement: at a node, a label or a line of the file, or of the whole."""
+        if isinstance(at, Label):
+            at = at.line
+        line = self.line_of(at) if isinstance(at, ast.Node) else at or self.line
         return Fault(self.file, line, self.name, check, message)
 
 
@@ -90,15 +108,14 @@ def read_statements(folder: Path) -> list[Statement]:
         CheckError: a file cannot be read as named queries, or a query as SQL.
     """
     try:
-        adapter, found = read_queries(folder)
+        return [_read(query) for query in read_queries(folder)]
     except (QueryError, SQLParseException) as error:
         raise CheckError(" ".join(str(error).split())) from error
-    return [_read(folder, query, tuple(adapter.var_sorted[name])) for name, query in found.items()]
 
 
-def _read(folder: Path, query: QueryDatum, parameters: tuple[str, ...]) -> Statement:
-    file, line = Path(query.floc[0]), query.floc[1]
-    numbered = list(enumerate(file.read_text(encoding="utf-8").splitlines(), 1))[line:]
+def _read(query: Query) -> Statement:
+    file, line = query.file, query.line
+    numbered = list(_source(file, line))
     comments = []
     for number, text in numbered:
         if not text.lstrip().startswith("--"):
@@ -112,22 +129,31 @@ def _read(folder: Path, query: QueryDatum, parameters: tuple[str, ...]) -> State
     labels = dict(_read_labels(comments))
     first_label = min((label.line for label in labels.values()), default=line + len(comments) + 1)
     statement = Statement(
-        file=f"{folder.name}/{file.name}",
+        file=f"{file.parent.name}/{file.name}",
         line=line,
-        name=query.query_name,
-        operator=_OPERATORS[query.operation_type],
-        declared=tuple(query.parameters or ()),
-        parameters=parameters,
+        name=query.name,
+        operator=query.operator,
+        declared=query.declared,
+        parameters=query.parameters,
         about=" ".join(text for number, text in comments if number < first_label),
         labels=labels,
         sql=query.sql,
         sql_lines=tuple(rest),
+        source=dict(numbered),
     )
     try:
         statement.tree  # noqa: B018 -- parsed here, once for all
     except ParseError as error:
         raise CheckError(str(statement.fault("style", f"PostgreSQL cannot read it: {error.args[0]}."))) from error
     return statement
+
+
+def _source(file: Path, line: int) -> Iterator[tuple[int, str]]:
+    """Yield the lines behind the name on `line`, up to the next name."""
+    for number, text in list(enumerate(file.read_text(encoding="utf-8").splitlines(), 1))[line:]:
+        if text.startswith("-- name:"):
+            return
+        yield number, text
 
 
 def _read_labels(comments: list[tuple[int, str]]) -> Iterator[tuple[str, Label]]:

@@ -98,6 +98,7 @@ async def test_without_its_database_the_service_lives_and_is_not_ready(
                     "checks": {
                         "database": "unavailable",
                         "migrations": "unknown",
+                        "queries": "unknown",
                         "revocations": "stale",
                         "draining": False,
                     },
@@ -136,7 +137,7 @@ async def test_without_its_database_the_service_lives_and_is_not_ready(
 async def test_a_healthy_service_says_so_to_everybody(anybody: Api, connection: asyncpg.Connection) -> None:
     live, ready, db = [await anybody.get(f"/health/{name}") for name in ("live", "ready", "db")]
     assert (live.status, live.body) == (200, {"status": "ok"})
-    checks = {"database": "ok", "migrations": "ok", "revocations": "ok", "draining": False}
+    checks = {"database": "ok", "migrations": "ok", "queries": "ok", "revocations": "ok", "draining": False}
     assert (ready.status, ready.body) == (200, {"status": "ok", "checks": checks})
     assert db.status == 200
     assert db.body.keys() == {"status", "latency_ms", "server_version"}
@@ -152,17 +153,18 @@ ONE_LESS = f"DELETE FROM _yoyo_migration WHERE migration_id = {LAST}"
 
 
 @pytest.mark.parametrize(
-    ("statement", "migrations"),
+    ("statement", "migrations", "queries"),
     [
-        (ONE_LESS, "behind"),
-        (ONE_MORE, "ahead"),
-        (f"{ONE_LESS}; {ONE_MORE}", "behind"),
-        ("DROP TABLE _yoyo_migration", "behind"),
+        (ONE_LESS, "behind", "unknown"),
+        (ONE_MORE, "ahead", "ok"),
+        (f"{ONE_LESS}; {ONE_MORE}", "behind", "unknown"),
+        ("DROP TABLE _yoyo_migration", "behind", "unknown"),
+        ("REVOKE SELECT ON _yoyo_migration FROM task_app", "unknown", "unknown"),
     ],
-    ids=["one less", "one more", "one less and one more", "none ever"],
+    ids=["one less", "one more", "one less and one more", "none ever", "none that may be read"],
 )
 async def test_a_schema_that_is_not_as_the_code_needs_it_is_not_ready(
-    settings: Settings, dsn: Dsn, statement: str, migrations: str
+    settings: Settings, dsn: Dsn, statement: str, migrations: str, queries: str
 ) -> None:
     async with running(settings, dsn) as (_, anybody), connected(dsn) as connection:
         assert (await anybody.get("/health/ready")).status == 200
@@ -171,7 +173,13 @@ async def test_a_schema_that_is_not_as_the_code_needs_it_is_not_ready(
         assert ready.status == 503
         assert ready.body == {
             "status": "unavailable",
-            "checks": {"database": "ok", "migrations": migrations, "revocations": "ok", "draining": False},
+            "checks": {
+                "database": "ok",
+                "migrations": migrations,
+                "queries": queries,
+                "revocations": "ok",
+                "draining": False,
+            },
         }
         assert (await anybody.get("/health/live")).status == 200
 
@@ -182,7 +190,13 @@ async def test_a_draining_service_answers_and_is_not_ready(settings: Settings, s
         service.app[DRAINING].set()
         ready = await anybody.get("/health/ready")
         assert ready.status == 503
-        assert ready.body["checks"] == {"database": "ok", "migrations": "ok", "revocations": "ok", "draining": True}
+        assert ready.body["checks"] == {
+            "database": "ok",
+            "migrations": "ok",
+            "queries": "ok",
+            "revocations": "ok",
+            "draining": True,
+        }
         live = await anybody.get("/health/live")
         assert live.status == 200
         assert (before.headers.get("Connection"), live.headers.get("Connection")) == (None, "close")

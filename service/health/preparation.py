@@ -1,0 +1,71 @@
+"""Whether the queries suit the schema: each is prepared, and its types are held against what its comment promises."""
+
+import asyncio
+from functools import cache
+from typing import Final
+
+import asyncpg
+import structlog
+from aiohttp import web
+
+from service.database.errors import is_unavailable
+from service.database.pool import Connection, Database
+from service.database.queries import Query, queries, read_queries
+from service.http.contracts import breaches
+from service.resources import resource_folder
+
+log = structlog.get_logger()
+
+
+class Preparation:
+    """Prepares every query once for each state of the schema, and remembers that all of them suited."""
+
+    def __init__(self) -> None:
+        self._suited: frozenset[str] | None = None
+        self._lock = asyncio.Lock()
+
+    async def unsuitable(self, database: Database, applied: frozenset[str]) -> list[str]:
+        """Return the names of the queries that cannot do what they promise; the log says why.
+
+        Args:
+            database: the pool.
+            applied: the migrations that it has had. As long as they are the same, so is the answer once it is none.
+
+        Raises:
+            what `Database` raises when it cannot be asked.
+        """
+        async with self._lock:
+            if applied == self._suited:
+                return []
+            found = {}
+            async with database.connection() as connection:
+                for query in _queries():
+                    if reasons := await _reasons(connection, query):
+                        found[query.name] = reasons
+                # asyncpg leaves a statement that it only prepares unfinished, and its locks held, until the next one.
+                await queries.get_server_version(connection)
+            for name, reasons in found.items():
+                log.error("query does not suit the schema", query=name, reasons=reasons)
+            self._suited = None if found else applied
+            return sorted(found)
+
+
+async def _reasons(connection: Connection, query: Query) -> list[str]:
+    try:
+        # Without a name it is forgotten with the next one, and a pooler has none to mix up.
+        prepared = await connection.prepare(query.sql, name="")
+    except asyncpg.PostgresError as error:
+        if is_unavailable(error):
+            raise
+        return [str(error)]
+    types = [type_.name for type_ in prepared.get_parameters()]
+    columns = [(column.name, column.type.name) for column in prepared.get_attributes()]
+    return breaches(query.about, query.operator, list(zip(query.parameters, types, strict=True)), columns)
+
+
+@cache
+def _queries() -> tuple[Query, ...]:
+    return read_queries(resource_folder("sql"))
+
+
+PREPARATION: Final = web.AppKey("preparation", Preparation)
