@@ -1,0 +1,314 @@
+"""The rules by which who runs a query is read in the source, each on a package of a few lines."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from service.sqlcheck.callers import queries_of_each
+from service.sqlcheck.callgraph import ANY, Package
+from service.sqlcheck.faults import CheckError
+
+Run = Mapping[str, frozenset[str]]
+Read = Callable[..., Run]
+
+PLACED = {"GET /": {"create_order"}}
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Write a package `shop` of these modules, and read what each route, command and job of it runs."""
+
+    def read(modules: Mapping[str, str], jobs: Mapping[str, str] | None = None) -> Run:
+        for name, text in {"sql": "queries = load()", **modules}.items():
+            file = tmp_path / "shop" / f"{name}.py"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(dedent(text))
+        package = Package(tmp_path / "shop", "shop.sql.queries", without=["shop.checks"])
+        return queries_of_each(package, jobs or {})
+
+    return read
+
+
+def _web(body: str, before: str = "", imports: str = "") -> dict[str, str]:
+    """Write a module with the route GET /."""
+    head = f"from aiohttp import web\nfrom shop.sql import queries\n{imports}\nroutes = web.RouteTableDef()"
+    route = f"@routes.get('/')\nasync def home(request: web.Request) -> web.Response:\n    {body}"
+    return {"web": f"{head}\n{before}\n\n{route}\n"}
+
+
+@pytest.mark.parametrize(
+    ("imports", "call"),
+    [
+        ("from shop.orders import place", "place()"),
+        ("from shop.orders import place as order", "order()"),
+        ("from shop import orders", "orders.place()"),
+        ("import shop.orders", "shop.orders.place()"),
+        ("import shop.orders as o", "o.place()"),
+        ("from .orders import place", "place()"),
+        ("from . import orders", "orders.place()"),
+        ("from shop.again import place", "place()"),
+        ("from shop.and_again import place", "place()"),
+        ("from shop import again", "again.orders.place()"),
+        ("", "from shop.orders import place\n    place()"),
+    ],
+)
+def test_a_function_is_found_however_it_is_imported(read: Read, imports: str, call: str) -> None:
+    orders = "from shop.sql import queries\ndef place():\n    queries.create_order(None)"
+    again = "from shop import orders\nfrom shop.orders import place"
+    others = {"orders": orders, "again": again, "and_again": "from shop.again import place"}
+    assert read(_web(call, imports=imports) | others) == PLACED
+
+
+@pytest.mark.parametrize(
+    ("before", "body"),
+    [
+        ("", "await queries.create_order(request)"),
+        ("", "await request.ask(lambda: queries.create_order())"),
+        ("def place():\n    return queries.create_order", "place()"),
+        ("def place():\n    return queries.create_order", "request.loop.run(place)"),
+        ("def place():\n    def inner():\n        queries.create_order()\n    return inner", "place()"),
+        ("def place(how=queries.create_order):\n    how()", "place()"),
+        ("place = queries.create_order", "place()"),
+        ("place: Callable = queries.create_order", "place()"),
+        ("place, other = queries.create_order, 1", "place()"),
+        ("HOW = {'place': (queries.create_order, 1)}", "HOW['place'][0]()"),
+        ("HOW = {}\nHOW['place'] = queries.create_order", "HOW['place']()"),
+        ("HOW = {}\nHOW |= {'place': queries.create_order}", "HOW['place']()"),
+        ("try:\n    import fast\nexcept ImportError:\n    def place():\n        queries.create_order()", "place()"),
+    ],
+)
+def test_what_a_text_names_it_may_run(read: Read, before: str, body: str) -> None:
+    assert read(_web(body, before)) == PLACED
+
+
+@pytest.mark.parametrize("body", ["getattr(queries, request.query['name'])()", "for query in queries: query()"])
+def test_the_queries_by_themselves_may_be_any_of_them(read: Read, body: str) -> None:
+    assert read(_web(body)) == {"GET /": {ANY}}
+
+
+_ORDERS = """
+class Orders:
+    async def place(self):
+        await queries.create_order()
+
+    async def end(self):
+        await queries.delete_order()
+"""
+_SHOP = """
+class Shop:
+    def __init__(self, orders: Orders):
+        self._orders = orders
+
+    async def sell(self):
+        await self._orders.place()
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "body"),
+    [
+        ("", "Orders().place()"),
+        ("ORDERS = web.AppKey('orders', Orders)", "await request.app[ORDERS].place()"),
+        ("async def place(orders: Orders):\n    await orders.place()", "await place(request.orders)"),
+        ("def orders() -> Orders: ...", "orders().place()"),
+        (_SHOP, "await Shop(request.orders).sell()"),
+        (_SHOP, "await Shop.sell(request.shop)"),
+        ("class FewOrders(Orders):\n    pass", "FewOrders().place()"),
+        ("class Placing(Protocol):\n    def place(self): ...", "request[Placing].place()"),
+        ("class Placing(Protocol[T]):\n    def place(self): ...", "request[Placing].place()"),
+        ("class Both(Protocol):\n    def place(self): ...\n    def end(self): ...", "request[Both].place()"),
+        ("class Plain:\n    def place(self): ...\nclass Placing(Plain):\n    how = Orders", "Placing().place()"),
+    ],
+)
+def test_a_method_is_one_of_a_class_that_the_same_way_leads_to(read: Read, more: str, body: str) -> None:
+    assert read(_web(body, _ORDERS + more, "from typing import Protocol")) == PLACED
+
+
+def test_a_method_may_be_that_of_a_class_which_inherits(read: Read) -> None:
+    before = "class Plain:\n    def place(self): ...\nclass Orders(Plain):\n    def place(self): queries.create_order()"
+    assert read(_web("place(request)", f"{before}\ndef place(plain: Plain):\n    plain.place()")) == PLACED
+
+
+def test_a_class_that_nothing_leads_to_runs_nothing(read: Read) -> None:
+    assert read(_web("re.match('a', 'b').end()", _ORDERS, "import re")) == {"GET /": frozenset()}
+    assert read(_web("request.end()", f"{_ORDERS}\ndef unused(orders: Orders): ...")) == {"GET /": frozenset()}
+
+
+@pytest.mark.parametrize(
+    ("members", "body"),
+    [
+        ("def __init__(self): queries.create_order()", "Order()"),
+        ("async def __aenter__(self): queries.create_order()", "async with Order(): ..."),
+        ("def __contains__(self, one): queries.create_order()", "1 in Order.all"),
+        ("how = queries.create_order", "Order.how()"),
+        ("def __init__(self): self._how = queries.create_order", "Order()._how()"),
+        ("@property\n    def one(self): return queries.create_order", "Order().one()"),
+        ("@classmethod\n    def of(cls): cls()\n    def __init__(self): queries.create_order()", "Order.of()"),
+    ],
+)
+def test_what_python_calls_by_itself_comes_with_the_class(read: Read, members: str, body: str) -> None:
+    assert read(_web(body, f"class Order:\n    {members}")) == PLACED
+
+
+def test_what_a_base_may_call_comes_with_the_class(read: Read) -> None:
+    before = "class Order(Schema):\n    def _load(self): queries.create_order()"
+    assert read(_web("Order().load()", before, "from marshmallow import Schema")) == PLACED
+
+
+def test_decorators_and_middlewares_are_around_their_routes(read: Read) -> None:
+    run = read(
+        {
+            "web": """
+                from aiohttp import web
+                from shop import sql
+                from shop.app import once
+
+                routes = web.RouteTableDef()
+
+                @routes.post("/alias/{id}")
+                @routes.post("/orders/{id}", name="order")
+                @once
+                async def place(request): ...
+
+                @routes.delete("/orders/{id}")
+                async def drop(request):
+                    await sql.queries.delete_order()
+
+                cache = Cache()
+
+                @cache.get("/orders")
+                def no_route(): ...
+            """,
+            "app": """
+                from functools import wraps
+                from aiohttp import web
+                from shop.sql import queries as named
+
+                def once(handler):
+                    @wraps(handler)
+                    async def run(request):
+                        await named.create_key()
+                    return run
+
+                async def authenticate(request, handler):
+                    await named.get_token()
+
+                def create_app():
+                    return web.Application(middlewares=[authenticate], client_max_size=1)
+            """,
+        }
+    )
+    assert run == {
+        "POST /alias/{id}": {"create_key", "get_token"},
+        "POST /orders/{id}": {"create_key", "get_token"},
+        "DELETE /orders/{id}": {"delete_order", "get_token"},
+    }
+
+
+def test_a_command_is_told_of_as_one_types_it(read: Read) -> None:
+    run = read(
+        {
+            "__main__": "from shop.cli import main\nmain()",
+            "cli/__init__": """
+                import click
+                from shop.cli import orders
+                from shop.sql import queries
+
+                @click.group()
+                def main(): ...
+
+                for one in (orders.orders, orders.tidy_up):
+                    main.add_command(one)
+
+                @main.command()
+                def count():
+                    queries.count_orders()
+            """,
+            "cli/orders": """
+                import click
+                from shop.cli.common import ask
+                from shop.sql import queries
+
+                @click.group()
+                def orders(): ...
+
+                @orders.command(name="list")
+                @click.option("--json")
+                def list_orders():
+                    ask(queries.list_orders)
+
+                @orders.group("old")
+                def old_orders(): ...
+
+                @old_orders.command()
+                def drop():
+                    ask(queries.delete_orders)
+
+                @click.command()
+                def tidy_up():
+                    ask(lambda database: queries.purge_orders(database))
+
+                @elsewhere.command()
+                def no_command():
+                    ask(queries.get_order)
+            """,
+        }
+    )
+    assert run == {
+        "python -m service": frozenset(),
+        "python -m service count": {"count_orders"},
+        "python -m service orders": frozenset(),
+        "python -m service orders list": {"list_orders"},
+        "python -m service orders old": frozenset(),
+        "python -m service orders old drop": {"delete_orders"},
+        "python -m service tidy-up": {"purge_orders"},
+    }
+
+
+_JOB = {
+    "jobs": """
+        import click
+        from shop.sql import queries
+
+        async def again_and_again():
+            while True:
+                await tidy()
+
+        async def tidy():
+            await queries.purge_orders()
+
+        @click.command()
+        def serve():
+            queries.get_version()
+            create_task(again_and_again())
+    """
+}
+
+
+def test_what_starts_a_job_does_not_run_its_queries(read: Read) -> None:
+    assert read(_JOB, {"shop.jobs.again_and_again": "every hour"}) == {
+        "every hour": {"purge_orders"},
+        "python -m service serve": {"get_version"},
+    }
+
+
+def test_a_job_that_nobody_has_named_counts_as_what_starts_it(read: Read) -> None:
+    assert read(_JOB) == {"python -m service serve": {"get_version", "purge_orders"}}
+
+
+def test_a_job_that_has_another_name_by_now_is_refused(read: Read) -> None:
+    with pytest.raises(CheckError) as refused:
+        read(_JOB, {"shop.jobs.hourly": "every hour"})
+    assert str(refused.value) == (
+        "There is no background job shop.jobs.hourly: name it in service/sqlcheck/callers.py as it is now."
+    )
+
+
+def test_what_is_left_out_runs_nothing(read: Read) -> None:
+    check = "from shop.sql import queries\ndef run():\n    queries.create_order()"
+    checks = {"checks/__init__": check, "checks/all": check, "checks_too/all": check}
+    assert read(_web("run()", imports="from shop.checks import run") | checks) == {"GET /": frozenset()}
+    assert read(_web("run()", imports="from shop.checks.all import run") | checks) == {"GET /": frozenset()}
+    assert read(_web("run()", imports="from shop.checks_too.all import run") | checks) == PLACED
