@@ -32,7 +32,7 @@ FROM clients
 ORDER BY name, created_at, id;
 
 -- name: update_client_revoked(client)^
--- Revoke a client, named by its id or its name; a trigger stops its access tokens.
+-- Revoke a client, named by its id or its name, which never looks like an id; a trigger stops its access tokens.
 -- Takes: NamedClient.
 -- Returns: Client, no row when no live client is named so.
 -- Plan: clients_pkey, seq scan of clients; they are a handful.
@@ -43,6 +43,7 @@ WHERE id = (
     FROM clients AS named
     WHERE named.revoked_at IS NULL
         AND (named.id::text = :client OR named.name = :client)
+    LIMIT 1
 )
     AND revoked_at IS NULL
 RETURNING id, name, scopes, previous_secret_expires_at, created_at, updated_at, revoked_at;
@@ -63,6 +64,7 @@ WHERE id = (
     FROM clients AS named
     WHERE named.revoked_at IS NULL
         AND (named.id::text = :client OR named.name = :client)
+    LIMIT 1
 )
     AND revoked_at IS NULL
 RETURNING id, name, scopes, previous_secret_expires_at, created_at, updated_at, revoked_at;

@@ -3,6 +3,7 @@
 -- Takes: IdempotencyRecord.
 -- Returns: IdempotencyKey, exactly one row.
 -- Plan: insert.
+-- Scope: its caller and not one user, as in get_idempotency_record: what it replaces may be about another user.
 INSERT INTO idempotency_records (caller_id, key, user_id, fingerprint, status, location, etag, body)
 VALUES (:caller_id, :key, :user_id, :fingerprint, :status, :location, :etag, :body)
 ON CONFLICT (caller_id, key) DO UPDATE

@@ -2,7 +2,8 @@
 -- Add a task for its owner.
 -- Takes: TaskOwner, TaskDraft.
 -- Returns: Task, exactly one row.
--- Raises: tasks_user_id_fkey (the owner is gone), tasks_status_fkey (no such status).
+-- Raises: tasks_user_id_fkey (the owner is gone), tasks_status_fkey (no such status), tasks_title_blank_check,
+-- tasks_title_length_check, tasks_description_length_check (as the schema has said before).
 -- Plan: insert.
 INSERT INTO tasks (user_id, title, description, status)
 VALUES (:user_id, :title, :description, :status)
@@ -169,7 +170,8 @@ LIMIT :page_size;
 -- updated_at alone (the trigger sees to that).
 -- Takes: TaskAtVersions, TaskChanges.
 -- Returns: Task, no row when the user has no such task at such a version.
--- Raises: tasks_status_fkey (no such status).
+-- Raises: tasks_status_fkey (no such status), tasks_title_blank_check, tasks_title_length_check,
+-- tasks_description_length_check (as the schema has said before).
 -- Plan: tasks_pkey.
 UPDATE tasks
 SET

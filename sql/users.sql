@@ -4,6 +4,7 @@
 -- Returns: User, exactly one row.
 -- Raises: users_email_key (the address is taken), users_email_canonical_check (it is not in canonical form).
 -- Plan: insert.
+-- Scope: a user who is only made here, and whose id the database draws.
 INSERT INTO users (email, password_hash)
 VALUES (:email, :password_hash)
 RETURNING id, email, created_at, updated_at;
@@ -31,6 +32,7 @@ WHERE id = :id;
 -- Takes: email from Credentials.
 -- Returns: Credentials, no row when nobody has the address.
 -- Plan: users_email_key.
+-- Scope: whoever has the address, since nobody is known before a log-in.
 SELECT id, email, password_hash
 FROM users
 WHERE email = :email;

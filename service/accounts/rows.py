@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from marshmallow import fields
 
-from service.http.fields import Binary, Row, Text, Timestamp, about
+from service.http.fields import Binary, Row, Text, Timestamp, about, length
 from service.http.rows import USER_EXAMPLE
 
 _SESSION = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -21,7 +21,7 @@ class UserKey(Row):
 class UserDraft(Row):
     """A user who is to be stored."""
 
-    email = Text(metadata=about("In its canonical form.", "newcomer@example.com"))
+    email = Text(validate=length(1, 255), metadata=about("In its canonical form.", "newcomer@example.com"))
     password_hash = Text(metadata=about("The hash of the password.", _HASH.replace("x", "y")))
 
 
@@ -143,7 +143,7 @@ class Client(Row):
 class ClientDraft(Row):
     """A client that is to be registered."""
 
-    name = Text(metadata=about("Its name.", "billing"))
+    name = Text(validate=length(1, 100), metadata=about("Its name.", "billing"))
     scopes = fields.List(Text(), metadata=about("What it may do.", ["tasks:read", "tasks:write"]))
     secret_hash = Binary(metadata=about("SHA-256 of its secret.", sha256(b"new secret").digest()))
 

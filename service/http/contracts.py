@@ -39,6 +39,7 @@ _SOURCE = re.compile(r"(?:(?P<parameter>\w+) from )?(?P<owner>[A-Z]\w*)(?:\.(?P<
 _RETURNS = re.compile(r"(?P<name>\w+), (?P<rest>.+)\.", re.DOTALL)
 _ROWS = re.compile(rf"({MANY}|{EXACTLY_ONE})(?:[:;] .+)?|({AT_MOST_ONE}) .+", re.DOTALL)
 _SETTINGS = "Settings"
+_SETTING_EXAMPLE = 600  # of times and limits, any will do
 _UNKNOWN = "of no type that is known here"
 
 _INTEGERS = ("int2", "int4", "int8")
@@ -79,6 +80,19 @@ class Source:
     field: fields.Field[Any] | None
     setting: object
     is_nullable: bool
+
+    @property
+    def about(self) -> str:
+        """What it is, in a sentence."""
+        return str(self.field.metadata.get("description", "")) if self.field else ""
+
+    @property
+    def example(self) -> object:
+        """A value of it, as a driver takes it; that of a row of the database that the checks make."""
+        if self.field is None:
+            return _SETTING_EXAMPLE
+        (example,) = self.field.metadata["examples"]
+        return example if isinstance(self.field, Binary) else self.field.deserialize(example)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +168,7 @@ def read_returns(text: str, operator: str) -> Returns:
     """
     match = _RETURNS.fullmatch(text)
     if not match:
-        raise ContractError(f"Returns {text!r}, which cannot be read: write `Returns: Schema, {_forms(operator)}.`")
+        raise ContractError(f"Returns {text!r}, which cannot be read: write {_forms('Schema', operator)}.")
     name, rest = match["name"], match["rest"]
     if operator == "$":
         if name not in _SCALARS:
@@ -167,7 +181,9 @@ def read_returns(text: str, operator: str) -> Returns:
     rows = _ROWS.fullmatch(rest)
     kind = (rows[1] or rows[2]) if rows else ""
     if kind not in ((EXACTLY_ONE, AT_MOST_ONE) if operator else (MANY,)):
-        raise ContractError(f"Returns {name}, {rest!r}: {_who(operator)} says `Returns: {name}, {_forms(operator)}.`")
+        raise ContractError(
+            f"Returns {name}, {rest!r}, which does not fit {_who(operator)}: write {_forms(name, operator)}."
+        )
     return Returns(name, kind, says_null=False)
 
 
@@ -230,7 +246,7 @@ def faults_of_columns(promised: Returns, columns: Sequence[tuple[str, str]]) -> 
         elif name not in expected:
             yield (
                 place,
-                f"Returns the column {name}, which {promised.name} has no field for: remove it or add the field.",
+                f"Returns the column {name}, which {promised.name} does not show: remove it or add the field.",
             )
         else:
             for field in expected[name]:
@@ -304,5 +320,8 @@ def _who(operator: str) -> str:
     return f"a {operator} query" if operator else "a query without an operator"
 
 
-def _forms(operator: str) -> str:
-    return {"^": f"{EXACTLY_ONE}` or `…, {AT_MOST_ONE} …", "$": "what it is; NULL when …"}.get(operator, MANY)
+def _forms(name: str, operator: str) -> str:
+    forms = {"^": (EXACTLY_ONE, f"{AT_MOST_ONE} …"), "$": ("what it is", "what it is; NULL when …")}.get(
+        operator, (MANY,)
+    )
+    return " or ".join(f"`Returns: {name}, {form}.`" for form in forms)

@@ -78,6 +78,7 @@ SELECT
             AND attribute.attnum = index.indkey[position]
         ORDER BY position
     ) AS columns,
+    index.indexprs IS NULL AS is_plain,
     index.indisunique AS is_unique,
     pg_get_expr(index.indpred, index.indrelid) AS predicate,
     con.conname AS constraint_name,

@@ -43,10 +43,14 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index. `predicate` makes it partial; `constraint` is the one that it enforces, by its name."""
+    """An index. `predicate` makes it partial; `constraint` is the one that it enforces, by its name.
+
+    `columns` are those of its keys that are plain columns; `is_plain` says whether all are.
+    """
 
     name: str
     columns: tuple[str, ...]
+    is_plain: bool
     is_unique: bool
     predicate: str | None
     constraint: str | None
@@ -105,7 +109,7 @@ class Table:
     @property
     def unique_indexes(self) -> list[Index]:
         """Its unique indexes on plain columns, partial ones too."""
-        return [index for index in self.indexes.values() if index.is_unique and index.columns]
+        return [index for index in self.indexes.values() if index.is_unique and index.is_plain]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,7 @@ def _index(row: dict[str, Any]) -> Index:
     return Index(
         row["name"],
         tuple(row["columns"]),
+        row["is_plain"],
         row["is_unique"],
         row["predicate"],
         row["constraint_name"],

@@ -65,6 +65,16 @@ def _filled(dsn: Dsn, migrations: Path) -> Iterator[Connection]:
 
 
 def fill(connection: Connection) -> None:
-    """Add the rows, and take statistics of every one: of up to 300 times the target there is no sample."""
-    connection.execute(_ROWS.read_bytes())
+    """Add the rows, and take statistics of every one: of up to 300 times the target there is no sample.
+
+    Raises:
+        CheckError: the schema does not take them.
+    """
+    try:
+        connection.execute(_ROWS.read_bytes())
+    except psycopg.Error as error:
+        said = error.diag.message_primary or " ".join(str(error).split())
+        raise CheckError(
+            f"The rows of service/sqlcheck/rows.sql do not suit the schema: {said}. Change them."
+        ) from error
     connection.execute("VACUUM (ANALYZE)")

@@ -13,10 +13,8 @@ from pglast.parser import ParseError
 from pglast.visitors import Visitor
 
 from service.database.queries import Query, QueryError, read_queries
+from service.http.contracts import LABELS
 from service.sqlcheck.faults import CheckError, Fault
-
-LABELS = ("Takes", "Returns", "Raises", "Plan", "Scope")
-"""What a statement says of itself, in the order in which it says so."""
 
 NodeT = TypeVar("NodeT", bound=ast.Node)
 

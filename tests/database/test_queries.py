@@ -119,31 +119,3 @@ async def test_every_query_suits_the_schema(connection: asyncpg.Connection) -> N
         columns = [column.name for column in prepared.get_attributes()]
         assert columns, name
         assert len(columns) == len(set(columns)), name
-
-
-@pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)
-def test_every_query_says_what_it_returns_and_how_it_finds_it(file: Path) -> None:
-    text = file.read_text()
-    blocks = _BLOCK.findall(text)
-    assert blocks
-    assert len(blocks) == text.count("-- name:")
-    for name, _, _, body in blocks:
-        comments = [line.removeprefix("-- ") for line in body.splitlines() if line.startswith("--")]
-        assert not comments[0].startswith(("Returns:", "Raises:", "Plan:")), f"{name} does not say what it is for"
-        labels = [label for line in comments for label in ("Returns", "Raises", "Plan") if line.startswith(f"{label}:")]
-        assert labels in (["Returns", "Plan"], ["Returns", "Raises", "Plan"]), f"{name} has {labels}"
-
-
-@pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)
-def test_queries_stand_in_alphabetical_order(file: Path) -> None:
-    names = [block[0] for block in _BLOCK.findall(file.read_text())]
-    assert names == sorted(names)
-
-
-async def test_every_query_raises_only_constraints_that_exist(connection: asyncpg.Connection) -> None:
-    existing = {row["conname"] for row in await connection.fetch("SELECT conname FROM pg_constraint")}
-    for name, _, _, body in (block for file in _FILES for block in _BLOCK.findall(file.read_text())):
-        raised = re.search(r"^-- Raises: ((?:.*\n)+?)-- Plan", body, re.MULTILINE)
-        named = set(re.findall(r"\b\w+_(?:fkey|key|check|pkey)\b", raised[1])) if raised else set()
-        assert bool(raised) == bool(named), name
-        assert named <= existing, name

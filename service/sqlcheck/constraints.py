@@ -1,0 +1,119 @@
+"""Which constraints a statement can break, and whether its `Raises:` names them.
+
+A constraint can be broken by who writes a column of it, and a foreign key also by who takes away the row that it names.
+What the triggers write is theirs to keep right.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from pglast import ast
+
+from service.database.errors import CONSTRAINTS
+from service.sqlcheck.faults import Fault
+from service.sqlcheck.relations import Node, Query, is_a
+from service.sqlcheck.schema import Schema, Table
+from service.sqlcheck.statements import Statement
+
+CHECK = "contracts"
+
+RULED_OUT: Mapping[str, str] = {
+    "clients_previous_secret_check": "both columns are written together, and the hash is one that was stored",
+    "clients_secret_hash_length_check": "the service makes SHA-256",
+    "idempotency_records_fingerprint_length_check": "the service makes SHA-256",
+    "idempotency_records_key_length_check": "the service refuses such a key when it reads the header",
+    "idempotency_records_status_success_check": "the service keeps the answers of writes that succeeded",
+    "idempotency_records_user_id_fkey": "lock_idempotency_key holds the user until the record is there",
+    "login_failures_failures_positive_check": "counts begin at 1 and grow",
+    "login_failures_subject_length_check": "the service makes HMAC-SHA-256",
+    "sessions_successor_salt_length_check": "the service draws 32 bytes",
+    "sessions_token_hash_length_check": "the service makes SHA-256",
+    "sessions_user_id_fkey": "the user is locked by the statement that adds the session",
+    "spent_refresh_tokens_session_fkey": "the session is locked by the statement that adds the token",
+    "spent_refresh_tokens_token_hash_length_check": "the hash is one that was stored",
+}
+"""What no statement breaks though its columns are written, and why. `Raises:` is for what can happen."""
+
+_NAMED = re.compile(r"(\w+)(?: \([^()]*\))?")
+_DRAWN = re.compile(r"\b(gen_random_uuid|nextval)\(")
+_CASCADES = re.compile(r" ON DELETE (CASCADE|SET )")
+
+
+def check_raises(statement: Statement, query: Query, schema: Schema) -> Iterator[Fault]:
+    """Yield a fault for each constraint that is named and cannot be broken, or can be broken and is not named."""
+    label, named = statement.labels.get("Raises"), set[str]()
+    breakable = {constraint: table for part in query for constraint, table in _breakable(part, schema)}
+    existing = {name for table in schema.tables.values() for name in (*table.constraints, *table.indexes)}
+    for text in re.split(r", (?![^()]*\))", label.text.removesuffix(".")) if label else ():
+        match = _NAMED.fullmatch(text)
+        if match is None:
+            told = f"Raises {text!r}, which cannot be read: write `Raises: name (what it means), name.`"
+        elif match[1] not in existing:
+            told = f"Raises {match[1]}, but there is no such constraint: correct the name or remove it."
+        elif match[1] not in breakable:
+            told = f"Raises {match[1]}, but writes nothing that could break it: remove it."
+        else:
+            named.add(match[1])
+            continue
+        yield statement.fault(CHECK, told, label)
+    for name, table in sorted(breakable.items()):
+        if name not in named and (name in CONSTRAINTS or name not in RULED_OUT):
+            yield statement.fault(
+                CHECK,
+                f"Writes what can break {name} of {table}, and does not say so: name it under Raises, or rule it out in"
+                " service/sqlcheck/constraints.py, with the reason.",
+                label,
+            )
+
+
+def _breakable(query: Query, schema: Schema) -> Iterator[tuple[str, str]]:
+    """Yield the constraints, and the tables that they are of, that a query can break by itself."""
+    target, node = query.target, query.node
+    if target is None or target.table is None:
+        return
+    table = target.table
+    if is_a(node, ast.DeleteStmt):
+        yield from _left_behind(table, schema)
+        return
+    if is_a(node, ast.UpdateStmt):
+        yield from _of_columns(table, {one.name for one in node.targetList})
+        return
+    columns = {column.name for column in node.cols or ()} or set(table.columns)
+    conflict = node.onConflictClause
+    arbiter = _arbiter(conflict) if conflict else None
+    changed = {one.name for one in conflict.targetList or ()} if conflict else set()
+    for name, own_table in _of_columns(table, columns | changed):
+        key = _key(table, name)
+        # A value that is drawn anew meets no other but by a chance that nobody waits for.
+        is_drawn = any(_DRAWN.search(table.columns[one].default_value or "") for one in key - columns)
+        if not key or (not is_drawn and arbiter not in (key, set())):
+            yield name, own_table
+
+
+def _of_columns(table: Table, columns: set[str]) -> Iterator[tuple[str, str]]:
+    for constraint in table.constraints.values():
+        if columns & set(constraint.columns):
+            yield constraint.name, table.name
+    for index in table.unique_indexes:
+        if index.constraint is None and columns & set(index.columns):
+            yield index.name, table.name
+
+
+def _left_behind(table: Table, schema: Schema) -> Iterator[tuple[str, str]]:
+    for other in schema.tables.values():
+        for constraint in other.foreign_keys:
+            if constraint.referenced_table == table.name and not _CASCADES.search(constraint.definition):
+                yield constraint.name, other.name
+
+
+def _key(table: Table, name: str) -> set[str]:
+    """Return the columns that an index makes unique, by its name or its constraint's; none for another constraint."""
+    return next((set(one.columns) for one in table.unique_indexes if name in (one.constraint, one.name)), set())
+
+
+def _arbiter(conflict: Node) -> set[str] | None:
+    """Return the columns of ON CONFLICT; none of them where it takes any conflict, and None where it names an index."""
+    if conflict.infer is None:
+        return set()
+    names = {element.name for element in conflict.infer.indexElems or ()}
+    return names or None

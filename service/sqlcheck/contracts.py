@@ -1,0 +1,312 @@
+"""Contracts: what a statement takes, returns and raises is what PostgreSQL says of it, and what it says of itself.
+
+PostgreSQL prepares each statement and describes its parameters and columns. Whether something can be NULL, and how many
+rows there can be, is proved over the parse tree; what cannot be proved counts as possible.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from pglast import ast
+from pglast.enums import SubLinkType
+from psycopg import pq
+
+from service.http.contracts import (
+    AT_MOST_ONE,
+    EXACTLY_ONE,
+    ContractError,
+    Returns,
+    Source,
+    faults_of_columns,
+    faults_of_parameter,
+    fields_of_columns,
+    read_returns,
+    types_fed_by,
+)
+from service.http.fields import IsSet
+from service.sqlcheck import sources
+from service.sqlcheck.cardinality import at_least_one, at_most_one, is_total
+from service.sqlcheck.constraints import check_raises
+from service.sqlcheck.faults import Fault
+from service.sqlcheck.null_uses import NullUses
+from service.sqlcheck.nullability import Prover
+from service.sqlcheck.relations import Node, Query, UnreadableError, children, expressions, is_a
+from service.sqlcheck.schema import Schema
+from service.sqlcheck.statements import Statement
+from service.sqlcheck.writes import writes
+
+CHECK = "contracts"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What PostgreSQL says of a statement: the types of its parameters, and the names and types of its columns."""
+
+    parameters: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+
+
+class _RefusedError(Exception):
+    """PostgreSQL cannot prepare a statement; `position` is the character that it blames, from 1."""
+
+    def __init__(self, message: str, position: int | None) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+def check(statements: Sequence[Statement], schema: Schema, conn: psycopg.Connection[Any]) -> Iterator[Fault]:
+    """Yield what breaks the contract of each statement, on a database that has the schema."""
+    for statement in statements:
+        yield from sources.faults(statement)
+        try:
+            description = _describe(conn, statement.sql)
+            query = Query(statement.tree, schema)
+        except _RefusedError as error:
+            yield _refusal(statement, error)
+        except UnreadableError as error:
+            told = f"Is or has a {error}, of which nothing can be proved: write SELECT, INSERT, UPDATE or DELETE."
+            yield statement.fault(CHECK, told, error.node)
+        else:
+            yield from _Contract(statement, query, description).faults()
+            yield from check_raises(statement, query, schema)
+
+
+class _Contract:
+    """One statement, held against what it promises."""
+
+    def __init__(self, statement: Statement, query: Query, description: Description) -> None:
+        self._statement = statement
+        self._query = query
+        self._description = description
+        self._sources = sources.sources(statement)
+        nullable = {
+            number
+            for number, parameter in enumerate(statement.parameters, 1)
+            if parameter in self._sources and self._sources[parameter].is_nullable
+        }
+        self._prover = Prover(nullable)
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield each fault."""
+        yield from self._parameters()
+        for node, told in NullUses(self._prover, self._named).find(self._query):
+            yield self._fault(told, node)
+        yield from self._lengths()
+        yield from self._subqueries()
+        label = self._statement.labels.get("Returns")
+        try:
+            promised = read_returns(label.text if label else "", self._statement.operator)
+        except ContractError as error:
+            yield self._statement.fault(CHECK, str(error), label)
+            return
+        yield from self._columns(promised)
+        yield from self._rows(promised)
+        yield from self._order()
+
+    def _parameters(self) -> Iterator[Fault]:
+        numbered = zip(self._statement.parameters, self._description.parameters, strict=True)
+        for number, (parameter, type_name) in enumerate(numbered, 1):
+            if source := self._sources.get(parameter):
+                types = types_fed_by(source.field, source.setting)
+                for told in faults_of_parameter(parameter, source.name, types, type_name):
+                    yield self._fault(told, self._first_use(number))
+
+    def _lengths(self) -> Iterator[Fault]:
+        """A text that goes into a column of limited length is limited itself, or the database refuses it."""
+        for part in self._query:
+            for write in writes(part):
+                limit = _limit(write.column.type)
+                for node in write.parameters if limit else ():
+                    source = self._sources.get(self._statement.parameters[node.number - 1])
+                    length = _longest(source) if source else limit
+                    if length is None or (limit and length > limit):
+                        column = f"{write.table.name}.{write.column.name}"
+                        has = f"at most {length}" if length else "any number of"
+                        yield self._fault(
+                            f"Parameter {self._named(node.number)} has {has} characters, but {column}, where it goes,"
+                            f" has room for {limit}: give the field a length of at most that.",
+                            node,
+                        )
+
+    def _subqueries(self) -> Iterator[Fault]:
+        """A (SELECT …) that is a value fails where it has a second row."""
+        for link, query in _links(self._query):
+            if link.subLinkType == SubLinkType.EXPR_SUBLINK and not at_most_one(query.subquery(link)):
+                yield self._fault(
+                    "Takes the value of a sub-select of which a second row cannot be ruled out, and fails where there"
+                    " is one: limit it by every column of a unique index, or by LIMIT 1.",
+                    link,
+                )
+
+    def _columns(self, promised: Returns) -> Iterator[Fault]:
+        columns, is_wrong = self._description.columns, False
+        for place, told in faults_of_columns(promised, columns):
+            is_wrong = True
+            yield self._statement.fault(CHECK, told, self._label() if place is None else self._place(place))
+        if promised.schema is None:
+            # A wrong number of columns has been told, and of no row there is NULL as well.
+            if not is_wrong:
+                yield from self._value(promised)
+            return
+        expected = fields_of_columns(promised.schema)
+        for place, (name, _) in enumerate(columns):
+            shown = [field for field in expected.get(name, ()) if not isinstance(field, IsSet)]
+            is_set = len(shown) < len(expected.get(name, ()))
+            allows_null = is_set or any(field.allow_none for field in shown)
+            if not allows_null and not self._is_never_null(place, self._prover):
+                yield self._statement.fault(
+                    CHECK,
+                    f"Returns the column {name}, which may be NULL, but {promised.name}.{name} may not: rule NULL out,"
+                    " or give the field allow_none=True.",
+                    self._place(place),
+                )
+            elif name in expected and allows_null and self._is_never_null(place, self._prover.without_conditions()):
+                yield self._statement.fault(
+                    CHECK,
+                    f"Returns the column {name}, which is never NULL, but {promised.name}.{name} may be: take"
+                    " allow_none away.",
+                    self._place(place),
+                )
+
+    def _value(self, promised: Returns) -> Iterator[Fault]:
+        is_null = not (at_least_one(self._query) and self._is_never_null(0, self._prover))
+        if is_null and not promised.says_null:
+            told = (
+                "May give NULL, for want of a row or of a value, and does not say when: add `; NULL when …` to Returns."
+            )
+            yield self._statement.fault(CHECK, told, self._label())
+        elif promised.says_null and not is_null:
+            told = "Says when it is NULL, but never is: take that out of Returns."
+            yield self._statement.fault(CHECK, told, self._label())
+
+    def _rows(self, promised: Returns) -> Iterator[Fault]:
+        operator, told = self._statement.operator, ""
+        may_be_many = not at_most_one(self._query)
+        if operator and may_be_many:
+            told = (
+                f"Is marked {operator}, but a second row cannot be ruled out: limit it by every column of a unique"
+                f" index, or take the {operator} away."
+            )
+        elif not operator and not may_be_many:
+            told = "Returns one row at most, but is marked as a list: write ^ behind the name."
+        if told:
+            yield self._statement.fault(CHECK, told)
+        if promised.rows == EXACTLY_ONE and not at_least_one(self._query):
+            told = "Says `exactly one row`, but that there is one cannot be proved: say `no row when …`."
+            yield self._statement.fault(CHECK, told, self._label())
+        elif promised.rows == AT_MOST_ONE and at_least_one(self._query):
+            told = "Says when there is no row, but there always is one: say `exactly one row`."
+            yield self._statement.fault(CHECK, told, self._label())
+
+    def _order(self) -> Iterator[Fault]:
+        node = self._query.node
+        if self._statement.operator or not self._query.is_select:
+            return
+        if not node.sortClause:
+            yield self._fault("Returns a list in no order: add an ORDER BY.", node)
+        elif not is_total(self._query) and (node.limitCount or self._is_ours()):
+            effect = "a row can be on two pages or on none" if node.limitCount else "they come now so, now so"
+            yield self._fault(
+                f"Returns a list in an order in which two rows may be equal, so that {effect}: add columns to ORDER BY,"
+                " until they make a row unique and none of them can be NULL.",
+                node.sortClause[0].node,
+            )
+
+    def _is_ours(self) -> bool:
+        # What yoyo keeps has the keys that yoyo gave it.
+        return all(item.table.is_ours for part in self._query for item in part.items if item.table)
+
+    def _is_never_null(self, place: int, prover: Prover) -> bool:
+        # Where the parse tree has another list than PostgreSQL, nothing is known of it.
+        is_known = len(self._query.outputs) == len(self._description.columns)
+        return is_known and prover.column(self._query, place)
+
+    def _place(self, place: int) -> Node:
+        """Return where a column stands; the first of the list where a `*` stands for several."""
+        returned = self._query.returned
+        is_known = len(returned) == len(self._description.columns)
+        return returned[place if is_known else 0] if returned else None
+
+    def _label(self) -> Any:  # noqa: ANN401 -- what `Statement.fault` takes
+        return self._statement.labels.get("Returns")
+
+    def _named(self, number: int) -> str:
+        parameter = self._statement.parameters[number - 1]
+        source = self._sources.get(parameter)
+        return f":{parameter} ({source.name})" if source else f":{parameter}"
+
+    def _first_use(self, number: int) -> Node:
+        return next((node for node in self._statement.nodes(ast.ParamRef) if node.number == number), None)
+
+    def _fault(self, told: str, node: Node) -> Fault:
+        return self._statement.fault(CHECK, told, node)
+
+
+def _describe(conn: psycopg.Connection[Any], sql: str) -> Description:
+    """Prepare a statement, and return what PostgreSQL says of it.
+
+    Raises:
+        _RefusedError: PostgreSQL does not prepare it.
+    """
+    with conn.transaction(force_rollback=True):
+        prepared = conn.pgconn.prepare(b"", sql.encode())
+        if prepared.status != pq.ExecStatus.COMMAND_OK:
+            position = prepared.error_field(pq.DiagnosticField.STATEMENT_POSITION)
+            message = prepared.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"it does not say why"
+            raise _RefusedError(message.decode(), int(position) if position else None)
+        described = conn.pgconn.describe_prepared(b"")
+    types = conn.adapters.types
+
+    def type_name(oid: int) -> str:
+        info = types.get(oid)
+        if info is None:
+            row = conn.execute("SELECT %s::oid::regtype::text", [oid], binary=False).fetchone()
+            return str(row[0]) if row else ""
+        return f"{info.name}[]" if oid == info.array_oid else info.name
+
+    return Description(
+        tuple(type_name(described.param_type(place)) for place in range(described.nparams)),
+        tuple(
+            ((described.fname(place) or b"").decode(), type_name(described.ftype(place)))
+            for place in range(described.nfields)
+        ),
+    )
+
+
+def _refusal(statement: Statement, error: _RefusedError) -> Fault:
+    told = f"PostgreSQL does not prepare it: {error}. Correct it, or the migration that made the schema."
+    if error.position is None:
+        return statement.fault(CHECK, told)
+    # PostgreSQL counts characters here, and bytes in the tree.
+    offset = len(statement.sql[: error.position - 1].encode())
+    return statement.fault(CHECK, told, statement.line_of(offset))
+
+
+def _limit(type_name: str) -> int | None:
+    """Return how many characters a column has room for."""
+    name, _, length = type_name.removesuffix(")").partition("(")
+    return int(length) if name in ("character varying", "character") and length else None
+
+
+def _longest(source: Source) -> int | None:
+    """Return how many characters a field lets through at most; None where it says nothing."""
+    lengths = [getattr(one, "max", None) for one in source.field.validators] if source.field else []
+    return min((length for length in lengths if length is not None), default=None)
+
+
+def _links(query: Query) -> Iterable[tuple[Node, Query]]:
+    """Yield each query in an expression, with the query whose expression it is."""
+    for part in query:
+        for node in expressions(part):
+            yield from _links_below(node, part)
+
+
+def _links_below(node: Node, query: Query) -> Iterator[tuple[Node, Query]]:
+    if is_a(node, ast.SubLink):
+        yield node, query
+        yield from _links(query.subquery(node))
+    for child in children(node):
+        if not (is_a(node, ast.SubLink) and child is node.subselect):
+            yield from _links_below(child, query)
