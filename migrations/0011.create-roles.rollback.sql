@@ -16,6 +16,6 @@ FROM task_app, task_readonly;
 
 DO $$
 BEGIN
-    EXECUTE format('REVOKE ALL ON SCHEMA %I FROM task_owner, task_app, task_readonly', current_schema());
+    EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM task_owner, task_app, task_readonly', current_schema());
 END;
 $$;

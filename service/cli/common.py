@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import click
+import psycopg
 
 from service.accounts.clients import ClientRefused
 from service.database import embedded
@@ -15,8 +16,11 @@ from service.dsn import Dsn
 from service.migrate.errors import MigrationError
 from service.serve import ServeError
 from service.settings import Settings, SettingsError
+from service.sqlcheck.faults import CheckError
 
 YEAR_SECONDS = 365 * 86_400
+# So that `sql stats` has something to tell of it.
+_COUNTING = {"shared_preload_libraries": "pg_stat_statements"}
 _T = TypeVar("_T")
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
@@ -42,7 +46,7 @@ def refusing() -> Iterator[None]:
     """Turn what the service refuses to do into a line on stderr and an exit code, never a traceback."""
     try:
         yield
-    except (ServeError, ClientRefused, DatabaseUnusable, embedded.EmbeddedError, MigrationError) as error:
+    except (CheckError, ServeError, ClientRefused, DatabaseUnusable, embedded.EmbeddedError, MigrationError) as error:
         raise Refusal(str(error)) from error
     except SettingsError as error:
         lines = [f"{name}: {' '.join(messages)}" for name, messages in error.faults.items()]
@@ -57,7 +61,10 @@ def database(settings: Settings) -> Iterator[Dsn]:
             click.echo(f"DATABASE_URL: {note}", err=True)
         yield settings.database_url
     else:
-        with embedded.running(settings.data_dir / "postgres") as server:
+        with embedded.running(settings.data_dir / "postgres", options=_COUNTING) as server:
+            # Of two commands at the same moment, one does.
+            with suppress(psycopg.errors.UniqueViolation), psycopg.connect(server.dsn.libpq_url) as connection:
+                connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
             yield server.dsn
 
 
