@@ -1,0 +1,159 @@
+"""A corpus of statements, and two databases that show what they do: one where Bob is beside Alice, and one without him.
+
+In isolation/ stands what is right, what is wrong, and what is refused though it may be harmless, each with its reason.
+A statement of Alice's is wrong if it changes rows of Bob, or does anything else where he is than where he is not.
+"""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiosql
+import psycopg
+import pytest
+
+from service.database import embedded
+from service.dsn import Dsn
+from service.sqlcheck.schema import Schema, read_schema
+from service.sqlcheck.statements import Statement, read_statements
+from tests.conftest import database_like
+
+__all__ = [
+    "ARGUMENTS",
+    "CASES",
+    "FOLDER",
+    "Case",
+    "World",
+    "depends_on_bob",
+    "is_repeatable",
+    "outcome",
+    "schema",
+    "two_users",
+    "worlds",
+]
+
+FOLDER = Path(__file__).parent
+two_users = aiosql.from_path(FOLDER / "two_users.sql", "psycopg", mandatory_parameters=True)
+
+ALICE = "00000000-0000-4000-8000-00000000000a"
+BOB = "00000000-0000-4000-8000-00000000000b"
+ARGUMENTS = {
+    "user_id": ALICE,
+    "other_id": BOB,
+    # Of a user where the statement is on users alone, and else of a task or a session: both users have one.
+    "id": ALICE,
+    "ids": f"{{{ALICE}}}",
+    "user_ids": f"{{{ALICE},{BOB}}}",
+    "new_id": "00000000-0000-4000-8000-00000000000f",
+    "caller_id": "00000000-0000-4000-8000-00000000000e",
+    "email": "bob@example.com",
+    "title": "a new title",
+    "rows": f'{{"({BOB},{ALICE},,,)"}}',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A statement of the corpus: whether it is right, wrong or refused, and the fault that it is to have."""
+
+    statement: Statement
+    verdict: str
+    fault: str | None
+
+
+def _cases() -> Iterator[Case]:
+    for statement in read_statements(FOLDER / "isolation"):
+        match = re.fullmatch(r"(right|wrong|refused): .+?\.(?: fault: (.+))?", statement.about)
+        assert match, f"{statement.file}:{statement.line} {statement.name}"
+        assert (match[1] == "right") == (match[2] is None), statement.name
+        yield Case(statement, match[1], match[2])
+
+
+CASES = list(_cases())
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A database where there are some users, and its rows."""
+
+    connection: psycopg.Connection[Any]
+    rows: list[Any]
+
+
+@pytest.fixture(scope="module")
+async def worlds(postgres: embedded.Server, template: Dsn) -> AsyncIterator[tuple[World, World]]:
+    """A database where there is Bob beside Alice, and one where there is not."""
+    async with database_like(postgres, template) as both, database_like(postgres, template) as alone:
+        with (
+            psycopg.connect(both.libpq_url, autocommit=True) as with_bob,
+            psycopg.connect(alone.libpq_url, autocommit=True) as without_bob,
+        ):
+            yield _world(with_bob, {ALICE: "alice", BOB: "bob"}), _world(without_bob, {ALICE: "alice"})
+
+
+def _world(connection: psycopg.Connection[Any], users: dict[str, str]) -> World:
+    # For a mutant whose recursion does not end.
+    connection.execute("SET temp_file_limit = '64MB'")
+    connection.execute("SET statement_timeout = '10s'")
+    for id_, name in users.items():
+        two_users.create_user(connection, id=id_, name=name)
+        two_users.create_tasks(connection, id=id_, name=name)
+        two_users.create_session(connection, id=id_)
+        two_users.create_spent_refresh_token(connection, id=id_)
+        two_users.create_idempotency_record(connection, id=id_, name=name)
+    two_users.create_revocation(connection, id=ALICE)
+    return World(connection, list(two_users.list_rows(connection)))
+
+
+@pytest.fixture(scope="module")
+def schema(worlds: tuple[World, World]) -> Schema:
+    return read_schema(worlds[0].connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a statement returned, or what it failed with, and every row after it."""
+
+    returned: list[str]
+    error: str | None
+    rows: list[Any]
+
+
+def outcome(world: World, statement: Statement) -> Outcome:
+    """Run a statement of Alice's, and undo it."""
+    returned, failure = [], None
+    with world.connection.transaction(force_rollback=True):
+        try:
+            with world.connection.transaction(), psycopg.RawCursor(world.connection) as cursor:
+                cursor.execute(statement.sql.encode(), [ARGUMENTS[name] for name in statement.parameters])
+                returned = sorted(_text(row) for row in cursor.fetchall()) if cursor.description else []
+        except psycopg.IntegrityError as error:
+            failure = error.sqlstate
+        return Outcome(returned, failure, list(two_users.list_rows(world.connection)))
+
+
+def _text(row: tuple[Any, ...]) -> str:
+    """Write a row without its times, which are never the same twice."""
+    return str([value for value in row if not isinstance(value, datetime)])
+
+
+def _of(rows: list[Any], *, bob: bool) -> list[Any]:
+    return [row for row in rows if (str(row[1]) == BOB) == bob]
+
+
+def depends_on_bob(statement: Statement, worlds: tuple[World, World]) -> bool:
+    """Tell whether a statement changes rows of Bob, or does anything else where he is than where he is not."""
+    both, alone = (outcome(world, statement) for world in worlds)
+    return (
+        (both.returned, both.error) != (alone.returned, alone.error)
+        or _of(both.rows, bob=True) != _of(worlds[0].rows, bob=True)
+        or _of(both.rows, bob=False) != alone.rows
+    )
+
+
+def is_repeatable(statement: Statement, world: World) -> bool:
+    """Tell whether a statement does the same each time: it shows no time of its own, and makes up no id."""
+    return outcome(world, statement) == outcome(world, statement)
