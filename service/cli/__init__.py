@@ -2,7 +2,7 @@
 
 import click
 
-from service.cli import clients, keys, migrate, serving
+from service.cli import clients, keys, migrate, serving, sql
 
 
 @click.group()
@@ -13,5 +13,5 @@ def main() -> None:
     """
 
 
-for command in (serving.serve, serving.purge, serving.openapi, migrate.migrate, clients.clients, keys.keys):
+for command in (serving.serve, serving.purge, serving.openapi, migrate.migrate, clients.clients, keys.keys, sql.sql):
     main.add_command(command)

@@ -8,7 +8,6 @@ PUBLIC, who is everybody, has nothing.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +37,22 @@ _roles = aiosql.from_path(Path(__file__).with_name("grants.sql"), "psycopg", man
 _SECRET_NAME: Final = re.compile(r"(^|_)(hash|key|password|salt|secret|token)$")
 
 _Needs = Mapping[Statement, Mapping[Privilege, Reason]]
+# By role and privilege, the file and the line of the GRANT.
+_Written = dict[tuple[str, Privilege], tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is wrong with a privilege that somebody has."""
+
+    role: str
+    privilege: Privilege
+    message: str
+
+    def at(self, written: _Written) -> Fault:
+        """Return the fault, at the line that grants it; where there is none, at the migration that makes the roles."""
+        file, line = written.get((self.role, self.privilege), (_ROLES, 1))
+        return Fault(f"migrations/{file}", line, "", _CHECK, self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +69,16 @@ def is_secret(column: Column) -> bool:
     return column.type == "bytea" or _SECRET_NAME.search(column.name) is not None
 
 
-def check(statements: Iterable[Statement], schema: Schema, connection: Connection) -> Iterator[Fault]:
+def check(
+    statements: Iterable[Statement], schema: Schema, connection: Connection, migrations: Path | None = None
+) -> Iterator[Fault]:
     """Hold what has been granted against what is needed.
 
     Args:
         statements: every statement of the service.
         schema: the schema of the database.
         connection: to the database that the checks make, as a role that may do everything.
+        migrations: the folder of the migrations, for the lines that faults are on; by default the service's own.
 
     Yields:
         Each fault: at the statement that lacks a privilege, or at the GRANT of one that is too much.
@@ -75,13 +93,19 @@ def check(statements: Iterable[Statement], schema: Schema, connection: Connectio
     granted = {role: {one.privilege for one in grants if one.role == role} for role in (APP, READONLY, PUBLIC)}
     exact = _exact(needs, granted[APP])
     yield from _missing(needs, granted[APP], schema)
-    yield from _superfluous(needs, granted[APP] - exact)
+    written = _written_grants(migrations or resource_folder("migrations"))
+    for told in _superfluous(needs, granted[APP] - exact):
+        yield told.at(written)
     with rolled_back(connection):
         _grant_only(connection, exact, schema)
         unproven = list(_unproven(needs, exact, connection))
-    yield from unproven
-    yield from _of_readonly(granted[READONLY], schema)
-    yield from _of_anybody(grants, connection)
+    for one in unproven:
+        yield one.at(written) if isinstance(one, _Told) else one
+    for told in (*_of_readonly(granted[READONLY], schema), *_of_anybody(grants)):
+        yield told.at(written)
+    for role, power in _roles.list_powers(connection):
+        message = f"{role} {power}, and may do nothing but what is granted by name: take that away from it."
+        yield Fault(f"migrations/{_ROLES}", 1, "", _CHECK, message)
 
 
 def _exact(needs: _Needs, granted: set[Privilege]) -> set[Privilege]:
@@ -117,20 +141,20 @@ def _missing(needs: _Needs, granted: set[Privilege], schema: Schema) -> Iterator
             )
 
 
-def _superfluous(needs: _Needs, unneeded: set[Privilege]) -> Iterator[Fault]:
+def _superfluous(needs: _Needs, unneeded: set[Privilege]) -> Iterator["_Told"]:
     for privilege in sorted(unneeded):
         needed = {need.column for one in needs.values() for need in one if privilege.serves(need)} - {ANY}
         if privilege.column is None and needed:
             columns = ", ".join(sorted(filter(None, needed)))
             narrow = replace(privilege, column=columns)
-            yield _at_grant(
+            yield _Told(
                 APP,
                 privilege,
                 f"{APP} has {privilege}, of which the statements need some columns only:"
                 f" add a migration with {_revoking(privilege, APP)} and GRANT {narrow} TO {APP}.",
             )
         else:
-            yield _at_grant(
+            yield _Told(
                 APP,
                 privilege,
                 f"{APP} has {privilege}, which no statement needs: add a migration with {_revoking(privilege, APP)}.",
@@ -150,7 +174,7 @@ def _composed(privilege: Privilege) -> Composed:
     return SQL("{}{} ON {}").format(SQL(privilege.verb), columns, Identifier(privilege.table))
 
 
-def _unproven(needs: _Needs, exact: set[Privilege], connection: Connection) -> Iterator[Fault]:
+def _unproven(needs: _Needs, exact: set[Privilege], connection: Connection) -> Iterator["Fault | _Told"]:
     """Yield what the database says otherwise: a statement that fails, or a privilege without which none does."""
     working = set()
     for statement, its_needs in needs.items():
@@ -177,7 +201,7 @@ def _unproven(needs: _Needs, exact: set[Privilege], connection: Connection) -> I
         # Of one that does not run anyway it cannot be told whether it needs this.
         if working.issuperset(using) and not _breaks_one(connection, privilege, using):
             names = ", ".join(one.name for one in using)
-            yield _at_grant(
+            yield _Told(
                 APP,
                 privilege,
                 f"Without {privilege} no statement fails, though {names} would seem to need it: write an example with"
@@ -206,7 +230,7 @@ def _error(connection: Connection, statement: Statement) -> psycopg.Error | None
     return None
 
 
-def _of_readonly(granted: set[Privilege], schema: Schema) -> Iterator[Fault]:
+def _of_readonly(granted: set[Privilege], schema: Schema) -> Iterator["_Told"]:
     for privilege in sorted(granted):
         table = schema.tables.get(privilege.table)
         secret = _secret_columns(table) if table and table.is_ours else []
@@ -221,7 +245,7 @@ def _of_readonly(granted: set[Privilege], schema: Schema) -> Iterator[Fault]:
             )
         else:
             continue
-        yield _at_grant(READONLY, privilege, f"{told}{_revoking(privilege, READONLY)}.")
+        yield _Told(READONLY, privilege, f"{told}{_revoking(privilege, READONLY)}.")
 
 
 def _secret_columns(table: Table) -> list[str]:
@@ -232,17 +256,14 @@ def _open_columns(table: Table) -> str:
     return ", ".join(name for name, column in table.columns.items() if not is_secret(column))
 
 
-def _of_anybody(grants: Iterable[_Grant], connection: Connection) -> Iterator[Fault]:
+def _of_anybody(grants: Iterable[_Grant]) -> Iterator["_Told"]:
     for grant in grants:
         if grant.role == PUBLIC:
             told = f"Everybody has {grant.privilege}: add a migration with {_revoking(grant.privilege, PUBLIC)}."
-            yield _at_grant(PUBLIC, grant.privilege, told)
+            yield _Told(PUBLIC, grant.privilege, told)
         elif grant.is_grantable:
             told = f"{grant.role} may grant {grant.privilege} to others: add a migration with REVOKE GRANT OPTION FOR"
-            yield _at_grant(grant.role, grant.privilege, f"{told} {grant.privilege} FROM {grant.role}.")
-    for role, power in _roles.list_powers(connection):
-        told = f"{role} {power}, and may do nothing but what is granted by name: take that away from it."
-        yield Fault(f"migrations/{_ROLES}", 1, "", _CHECK, told)
+            yield _Told(grant.role, grant.privilege, f"{told} {grant.privilege} FROM {grant.role}.")
 
 
 def _revoking(privilege: Privilege, role: str) -> str:
@@ -253,18 +274,10 @@ def _said(error: psycopg.Error) -> str:
     return error.diag.message_primary or " ".join(str(error).split())
 
 
-def _at_grant(role: str, privilege: Privilege, message: str) -> Fault:
-    """Return a fault at the last GRANT of a privilege; where there is none, at the migration that makes the roles."""
-    found = [(file, line) for file, line, *grant in _written_grants() if grant == [role, privilege]]
-    file, line = found[-1] if found else (_ROLES, 1)
-    return Fault(f"migrations/{file}", line, "", _CHECK, message)
-
-
-@cache
-def _written_grants() -> list[tuple[str, int, str, Privilege]]:
-    """Return what the migrations grant on tables: the file, the line that names the table, to whom, and what."""
-    found = []
-    for file in sorted(resource_folder("migrations").glob("*.sql")):
+def _written_grants(migrations: Path) -> _Written:
+    """Return the last place at which the migrations grant each privilege on a table to each role."""
+    found: _Written = {}
+    for file in sorted(migrations.glob("*.sql")):
         if file.name.endswith(".rollback.sql"):
             continue
         text = file.read_bytes()
@@ -275,7 +288,7 @@ def _written_grants() -> list[tuple[str, int, str, Privilege]]:
                     line = text[: table.location].count(b"\n") + 1
                     for column in [one.sval for one in part.cols or ()] or [None]:
                         privilege = Privilege(table.relname, part.priv_name.upper(), column)
-                        found.append((file.name, line, role.rolename or PUBLIC, privilege))
+                        found[role.rolename or PUBLIC, privilege] = file.name, line
     return found
 
 

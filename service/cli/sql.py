@@ -1,0 +1,120 @@
+"""What is proved about `sql/`, written down, and measured."""
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import click
+import orjson
+import psycopg
+
+from service.cli.common import Refusal, as_json_option, database, refusing
+from service.dsn import Dsn
+from service.resources import resource_folder
+from service.settings import Settings
+from service.sqlcheck import stats
+
+# As service.sqlcheck.checks has them, which is imported only when it is needed.
+_CHECKS = ("style", "contracts", "isolation", "plans", "indexes", "grants")
+
+
+@click.group()
+def sql() -> None:
+    """Check the statements of `sql/`, write the catalogue of them, and say what they cost in production."""
+
+
+def _dsn(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Dsn | None:
+    try:
+        return Dsn.parse(value) if value is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@sql.command()
+@click.argument("checks", nargs=-1, type=click.Choice(_CHECKS), metavar=f"[{'|'.join(_CHECKS)}]...")
+@click.option(
+    "--database",
+    "server",
+    callback=_dsn,
+    metavar="URL",
+    help="Make the database on this PostgreSQL, as a user who may, instead of on one that is started for it.",
+)
+@click.option(
+    "--programs",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Start the PostgreSQL whose programs are in this folder, instead of the embedded one.",
+)
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write what was found to this file too.")
+@as_json_option
+def check(
+    *, checks: tuple[str, ...], server: Dsn | None, programs: Path | None, junit: Path | None, as_json: bool
+) -> None:
+    """Prove what the statements promise, or say at which line one does not. All checks, or those that are named.
+
+    It makes a database of its own, with rows, and removes it. Exit code 1 where there is a fault.
+    """
+    reports = _module("reports")
+    with refusing():
+        report = _module("checks").run_checks(
+            checks or _CHECKS,
+            resource_folder("sql"),
+            resource_folder("migrations"),
+            server=server,
+            programs=programs,
+        )
+    if junit:
+        try:
+            junit.write_bytes(reports.as_junit(report))
+        except OSError as error:
+            raise Refusal(f"Cannot write {junit}: {error.strerror}.") from None
+    click.echo(reports.as_json(report) if as_json else reports.as_text(report))
+    if report.faults:
+        raise click.exceptions.Exit(1)
+
+
+@sql.command(name="stats")
+@as_json_option
+def show_stats(*, as_json: bool) -> None:
+    """Say what each query has cost in the database of DATABASE_URL, where it has the extension pg_stat_statements."""
+    with refusing(), database(Settings.load(with_keys=False)) as dsn:
+        try:
+            with psycopg.connect(dsn.direct.libpq_url) as connection:
+                found = stats.read_stats(connection)
+        except psycopg.OperationalError as error:
+            raise Refusal(f"The database at {dsn} cannot be used: {' '.join(str(error).split())}") from None
+    if as_json:
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
+    else:
+        click.echo(stats.report(found))
+
+
+@sql.command()
+@click.option("--check", "only_check", is_flag=True, help="Write nothing, and say which file is not what it should be.")
+def catalogue(*, only_check: bool) -> None:
+    """Write docs/queries.md and docs/queries.html: the statements and the schema, for people to read.
+
+    With --check the exit code is 1 where a file has drifted from what sql/ and migrations/ make of it.
+    """
+    files, folder = _module("catalogue.files"), Path("docs")
+    with refusing():
+        contents = files.make(resource_folder("sql"), resource_folder("migrations"))
+    if only_check:
+        lines = files.drifted(contents, folder)
+        for line in lines:
+            click.echo(line)
+        raise click.exceptions.Exit(1 if lines else 0)
+    for name, text in contents.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        click.echo(f"Wrote {folder / name}.")
+
+
+def _module(name: str) -> ModuleType:
+    """Import a part of the checks: they need what is not installed where the service only serves."""
+    try:
+        return import_module(f"service.sqlcheck.{name}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] == "service":
+            raise
+        raise Refusal(
+            f"{error.name} is not installed: pip install -e '.[sqlcheck]' installs what checks need."
+        ) from error

@@ -1,0 +1,93 @@
+"""What docs/sql-checks.md shows is what happens: each plant in it is planted here, and told as it says."""
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from service.database import embedded
+from service.resources import resource_folder
+from service.sqlcheck.checks import CHECKS, check, run_checks
+from service.sqlcheck.scratch import Connection
+from service.sqlcheck.statements import read_statements
+from tests.sharing import on_one_postgresql
+
+_DOCUMENT = Path(__file__).parents[2] / "docs" / "sql-checks.md"
+_PLANT = re.compile(
+    r"^### (?P<check>\w+): (?P<title>.+)\n(?:(?!###|```)[^\n]*\n)*```diff\n(?P<diff>(?:(?!```).*\n)+)```\n\n"
+    r"```text\n(?P<told>(?:(?!```).*\n)+)```$",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """A fault that is planted: which check is to find it, the change, and what is told of it."""
+
+    check: str
+    title: str
+    diff: str
+    told: str
+
+    def __str__(self) -> str:  # noqa: D105 -- as its heading
+        return f"{self.check}: {self.title}"
+
+    def plant(self, folder: Path) -> None:
+        """Make the change in a copy of `sql/` and `migrations/`."""
+        for part in re.split(r"^(?=--- (?:sql|migrations)/)", self.diff, flags=re.MULTILINE)[1:]:
+            header, *lines = part.replace("\n\n", "\n \n").splitlines(keepends=True)
+            file = folder / header.removeprefix("--- ").strip()
+            before = "".join(line[1:] for line in lines if line[0] in " -")
+            after = "".join(line[1:] for line in lines if line[0] in " +")
+            text = file.read_text()
+            assert text.count(before) == 1, f"{self}: {file.name} has this {text.count(before)} times:\n{before}"
+            file.write_text(text.replace(before, after))
+
+
+PLANTS = [Plant(**found.groupdict()) for found in _PLANT.finditer(_DOCUMENT.read_text())]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of what is checked."""
+    for name in ("sql", "migrations"):
+        shutil.copytree(resource_folder(name), tmp_path / name)
+    return tmp_path
+
+
+def test_the_document_has_a_plant_for_every_check() -> None:
+    text = _DOCUMENT.read_text()
+    assert {plant.check for plant in PLANTS} == set(CHECKS)
+    assert len(PLANTS) == text.count("\n```diff\n") == text.count("\n### ")
+
+
+@on_one_postgresql
+@pytest.mark.parametrize("plant", [plant for plant in PLANTS if "--- migrations/" not in plant.diff], ids=str)
+def test_a_fault_in_a_statement_is_told_as_the_document_shows(plant: Plant, folder: Path, scratch: Connection) -> None:
+    plant.plant(folder)
+    (result,) = check([plant.check], read_statements(folder / "sql"), scratch, folder / "migrations")
+    assert "".join(f"{fault}\n" for fault in result.faults) == plant.told
+
+
+@on_one_postgresql
+@pytest.mark.parametrize("plant", [plant for plant in PLANTS if "--- migrations/" in plant.diff], ids=str)
+def test_a_fault_in_a_migration_is_told_as_the_document_shows(
+    plant: Plant, folder: Path, postgres: embedded.Server
+) -> None:
+    plant.plant(folder)
+    report = run_checks([plant.check], folder / "sql", folder / "migrations", server=postgres.dsn)
+    assert "".join(f"{fault}\n" for fault in report.faults) == plant.told
+
+
+@on_one_postgresql
+def test_the_query_that_contributing_adds_keeps_its_promises(folder: Path, scratch: Connection) -> None:
+    text = (_DOCUMENT.parents[1] / "CONTRIBUTING.md").read_text()
+    example = re.search(r"```sql\n(-- name: .+?)```", text, re.DOTALL)
+    assert example
+    tasks = folder / "sql" / "tasks.sql"
+    tasks.write_text(f"{example[1]}\n{tasks.read_text()}")
+    results = list(check(CHECKS, read_statements(folder / "sql"), scratch, folder / "migrations"))
+    assert [result.check for result in results] == list(CHECKS)
+    assert [str(fault) for result in results for fault in result.faults] == []
