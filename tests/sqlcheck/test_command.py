@@ -1,0 +1,154 @@
+"""`python -m service sql check` as people and CI run it: what it says, and how it ends."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from service.database import embedded
+from service.resources import resource_folder
+from service.sqlcheck.checks import CHECKS
+from service.sqlcheck.statements import read_statements
+from tests.processes import bare_environ
+from tests.sharing import on_one_postgresql
+
+pytestmark = on_one_postgresql
+
+_CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what the command needs, where a fault can be planted."""
+    for name in ("service", "sql", "migrations"):
+        shutil.copytree(_CHECKOUT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def _run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "service", "sql", "check", *args]
+    return subprocess.run(
+        command, cwd=folder, env=bare_environ(), capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+def test_all_checks_pass_on_the_statements_of_the_service(postgres: embedded.Server) -> None:
+    done = _run(_CHECKOUT, "--database", postgres.dsn.libpq_url)
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = done.stdout.splitlines()
+    count = len(read_statements(resource_folder("sql")))
+    assert line.startswith(f"{count} statements on PostgreSQL 18.")
+    assert ": no fault (style " in line
+    assert [name for name in CHECKS if f"{name} " in line] == list(CHECKS)
+
+
+def test_it_makes_a_database_of_its_own_where_none_is_named(tmp_path: Path) -> None:
+    done = _run(_CHECKOUT, "style", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["postgresql"].startswith("18.")
+    assert [one["check"] for one in told["checks"]] == ["style"]
+    assert told["faults"] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_is_a_line_an_element_a_failure_and_exit_code_1(checkout: Path, postgres: embedded.Server) -> None:
+    file = checkout / "sql" / "task_statuses.sql"
+    file.write_text(
+        file.read_text().replace(
+            "SELECT status, is_done, position\nFROM task_statuses\nORDER", "SELECT *\nFROM task_statuses\nORDER"
+        )
+    )
+    text = "Takes every column there is, and will be: name those that it needs."
+    where = ("style", "--database", postgres.dsn.libpq_url)
+
+    lines = _run(checkout, *where, "--junit", "report.xml")
+    assert lines.returncode == 1
+    fault, summary = lines.stdout.splitlines()
+    assert fault == f"sql/task_statuses.sql:14 list_task_statuses: {text}"
+    assert ": 1 fault (style " in summary
+
+    suite = ET.parse(checkout / "report.xml").find("testsuite")
+    assert suite is not None
+    assert (suite.get("name"), suite.get("failures")) == ("style", "1")
+    (case,) = [case for case in suite if case.find("failure") is not None]
+    assert (case.get("classname"), case.get("name")) == ("sql/task_statuses.sql", "list_task_statuses")
+    failure = case.find("failure")
+    assert failure is not None
+    assert (failure.get("message"), failure.text) == (text, fault)
+    assert suite.get("tests") == str(len(read_statements(checkout / "sql"))) == str(len(suite))
+
+    told = json.loads(_run(checkout, *where, "--json").stdout)
+    assert told["faults"] == [
+        {"file": "sql/task_statuses.sql", "line": 14, "query": "list_task_statuses", "check": "style", "message": text}
+    ]
+
+
+def test_a_statement_that_cannot_be_read_is_one_clear_line(checkout: Path) -> None:
+    file = checkout / "sql" / "health.sql"
+    file.write_text(file.read_text().replace("AS server_version", "AS server_version FROM"))
+    done = _run(checkout, "style")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr == 'sql/health.sql:1 get_server_version: PostgreSQL cannot read it: syntax error at or near ";".\n'
+    )
+
+
+def test_rows_that_do_not_suit_the_schema_are_one_clear_line(checkout: Path, postgres: embedded.Server) -> None:
+    (checkout / "migrations" / "0012.add-task-due-at.sql").write_text(
+        "-- depends: 0011.create-roles\nALTER TABLE tasks ADD COLUMN due_at timestamptz NOT NULL;\n"
+    )
+    done = _run(checkout, "plans", "--database", postgres.dsn.libpq_url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        'The rows of service/sqlcheck/rows.sql do not suit the schema: null value in column "due_at" of relation'
+        ' "tasks" violates not-null constraint. Change them.\n'
+    )
+
+
+def test_a_server_that_is_not_there_is_one_clear_line(postgres: embedded.Server) -> None:
+    done = _run(_CHECKOUT, "--database", replace(postgres.dsn, password="canary").libpq_url)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"Cannot make a database on {postgres.dsn}: ")
+    assert "canary" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [(("spelling",), "'spelling' is not one of"), (("--database", "mysql://x/y"), "Not a PostgreSQL URL")],
+)
+def test_wrong_usage_is_exit_code_2(args: tuple[str, ...], said: str) -> None:
+    done = _run(_CHECKOUT, *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+_WITHOUT_PGLAST = """
+import sys
+sys.modules["pglast"] = None
+from service.cli import main
+main(["sql", "check"])
+"""
+
+
+def test_where_the_parser_is_not_installed_one_line_says_how_it_comes_there() -> None:
+    command = [sys.executable, "-c", _WITHOUT_PGLAST]
+    done = subprocess.run(
+        command, cwd=_CHECKOUT, env=bare_environ(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "pglast is not installed: pip install -e '.[sqlcheck]' installs what checks need.\n"
+
+
+def test_nothing_that_serves_loads_the_parser() -> None:
+    code = "import sys, service.cli, service.app, service.workers; print('pglast' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=_CHECKOUT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "False\n"
