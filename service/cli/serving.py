@@ -46,6 +46,9 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         with bind(settings) as listener, database(settings) as dsn:
             if not settings.is_production:
                 apply_pending(dsn)
+            if settings.database_url is None:
+                # Its one user may do everything; what production will refuse shall be refused here too.
+                dsn = replace(dsn, parameters=(*dsn.parameters, ("options", "-c role=task_app")))  # noqa: PLW2901 -- the same database
             serve_all = serve_on if settings.workers == 1 else serve_by_workers
             serve_all(settings, dsn, listener, lambda: _greet(settings, listener.getsockname()[1]))
 
