@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+POSTGRESQL_15 := /usr/lib/postgresql/15/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast bench fuzz lint format check migrate schema lock build clean distclean
+.PHONY: help install run test test-fast bench fuzz lint format sql check migrate schema catalogue lock build clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,13 +45,22 @@ format: install ## Rewrite the Python files in the one style
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 
-check: lint test fuzz ## Everything that CI checks
+# On the embedded PostgreSQL, and on 15 where Debian has put it.
+sql: install ## Prove what the statements of sql/ promise, and that the catalogue of them is current
+	$(BIN)/python -m service sql check
+	@if [ -d $(POSTGRESQL_15) ]; then $(BIN)/python -m service sql check --programs $(POSTGRESQL_15); fi
+	$(BIN)/python -m service sql catalogue --check
+
+check: lint sql test fuzz ## Everything that CI checks
 
 migrate: install ## Apply the pending migrations
 	$(BIN)/python -m service migrate apply
 
 schema: install ## Write docs/schema.sql anew from the migrations
 	$(BIN)/python -m service migrate snapshot
+
+catalogue: install ## Write docs/queries.md and docs/queries.html anew from sql/ and migrations/
+	$(BIN)/python -m service sql catalogue
 
 lock: install ## Compile requirements.lock anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --all-extras --strip-extras --no-header \

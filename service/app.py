@@ -27,6 +27,7 @@ from service.health.handlers import MIGRATIONS, check_schema
 from service.health.handlers import routes as health_routes
 from service.health.preparation import PREPARATION, Preparation
 from service.http.keys import (
+    CATALOGUE,
     CORS_ORIGINS,
     DATABASE,
     DRAINING,
@@ -58,6 +59,7 @@ def create_app(settings: Settings, database: Database, counts: SharedCounts) -> 
         counts: what this process counts in.
     """
     app = web.Application(middlewares=[edge, authenticate], client_max_size=settings.max_body_bytes)
+    app[CATALOGUE] = None if settings.is_production else resource_folder("docs") / "queries.html"
     app[CORS_ORIGINS] = settings.cors_origins
     app[DATABASE] = database
     app[DRAINING] = asyncio.Event()

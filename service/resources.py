@@ -6,6 +6,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_folder(name: str) -> Path:
-    """Return the folder `name` ("sql" or "migrations") that travels with the package."""
+    """Return the folder `name` ("sql", "migrations" or, in a checkout, "docs") that travels with the package."""
     installed = _PACKAGE / name
     return installed if installed.is_dir() else _PACKAGE.parent / name

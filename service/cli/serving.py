@@ -16,7 +16,7 @@ from service.workers import serve_by_workers
 
 _QUICK_START = """\
 Serving on {url} (Ctrl-C stops). Health: {url}/health/ready.
-The API, described and to be tried: {url}/docs
+The API, described and to be tried: {url}/docs. The queries behind it: {url}/sql
 Paste these into another terminal to register, log in and create a task:
 
 curl -sS {url}/api/auth/register -H 'Content-Type: application/json' -d '{login}'

@@ -1,6 +1,7 @@
 """What the application lends to every request."""
 
 import asyncio
+from pathlib import Path
 
 from aiohttp import web
 
@@ -8,6 +9,8 @@ from service.database.pool import Database
 from service.database.queries import Executor
 from service.settings import Network
 
+CATALOGUE: web.AppKey[Path | None] = web.AppKey("catalogue", Path)
+"""The page about the queries; None where it is not shown."""
 CORS_ORIGINS: web.AppKey[frozenset[str]] = web.AppKey("cors_origins", frozenset)
 """The origins whose pages may read the answers."""
 DATABASE = web.AppKey("database", Database)

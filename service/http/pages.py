@@ -10,7 +10,7 @@ from marshmallow.fields import Integer, List
 
 from service.http.fields import Representation, Text, about
 from service.http.identity import public
-from service.http.keys import OPENAPI
+from service.http.keys import CATALOGUE, OPENAPI
 from service.http.operations import Answer, operation
 from service.http.problems import KINDS, Problem
 from service.http.replies import reply_json
@@ -29,6 +29,14 @@ _KEPT: Final = {"Cache-Control": "max-age=3600"}
 _POLICY: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+# Of what it may load the page says the rest itself: its own style and script, by their hashes.
+_CATALOGUE_POLICY: Final = {
+    "Content-Security-Policy": (
+        "connect-src 'none'; font-src 'none'; frame-src 'none'; img-src 'none'; object-src 'none'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 }
@@ -83,6 +91,18 @@ async def get_docs_file(request: web.Request) -> web.Response:
 async def get_openapi(request: web.Request) -> web.Response:
     """Answer with the contract, in OpenAPI 3.1."""
     return web.Response(body=request.app[OPENAPI], content_type="application/json")
+
+
+@routes.get("/sql", name="sql")
+@public
+@operation(Answer(200, media_type="text/html"), refusals=("not_found",), asks_database=False)
+async def get_catalogue(request: web.Request) -> web.Response:
+    """Show every query and every table; in development alone, and from a checkout."""
+    path = request.app[CATALOGUE]
+    if path is None or not path.is_file():
+        raise Problem("not_found")
+    # It is read anew each time, since it is made anew while the service runs.
+    return web.Response(body=path.read_bytes(), content_type="text/html", charset="utf-8", headers=_CATALOGUE_POLICY)
 
 
 @routes.get("/problems/{code}", name="problem")

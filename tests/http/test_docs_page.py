@@ -1,31 +1,21 @@
 """The documentation page in a real browser: it shows the whole contract, sends what it says, and asks nobody else."""
 
 import json
-import shutil
 from collections.abc import AsyncIterator
-from ctypes.util import find_library
 from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Response, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Response
 
 from service.accounts.clients import create_client
 from service.http.keys import DATABASE
 from tests.conftest import Api, Service
+from tests.http.browsers import STEP_MILLISECONDS
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
 
-# Whatever a page or the browser itself asks for, nothing leaves the machine. Playwright adds the rest of what keeps a
-# browser quiet, makes a new profile, and leaves out the sandbox, which root cannot have.
-_FLAGS = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
-]
-# A browser on a busy machine of two cores.
-_STEP_MILLISECONDS = 60_000
 # Asks somebody else for something, in a way that needs no permission of theirs, and says how it went.
 _ASK_ELSEWHERE = """
     url => new Promise(resolve => {
@@ -72,25 +62,11 @@ class Visit:
         return response, await shown.inner_text()
 
 
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium, without a window."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Chromium is not here (Debian: apt-get install chromium)")
-    if find_library("atomic") is None:
-        pytest.skip("libatomic, which Playwright's driver needs, is not here (Debian: apt-get install libatomic1)")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=_FLAGS, timeout=_STEP_MILLISECONDS)
-        yield browser
-        await browser.close()
-
-
 @pytest.fixture
 async def visit(browser: Browser, service: Service) -> AsyncIterator[Visit]:
     """The page, opened by somebody whom the browser does not know."""
     async with await browser.new_context() as context:
-        context.set_default_timeout(_STEP_MILLISECONDS)
+        context.set_default_timeout(STEP_MILLISECONDS)
         visit = Visit(await context.new_page())
 
         def note(message: ConsoleMessage) -> None:
@@ -231,7 +207,7 @@ async def test_a_narrow_window_scrolls_no_further_than_the_page_is_wide(visit: V
 
 async def test_what_a_problem_means_can_be_opened(browser: Browser, service: Service) -> None:
     async with await browser.new_page() as page:
-        response = await page.goto(f"{service.url}/problems/validation_error", timeout=_STEP_MILLISECONDS)
+        response = await page.goto(f"{service.url}/problems/validation_error", timeout=STEP_MILLISECONDS)
         assert response
         assert response.status == 200
         assert json.loads(await page.locator("pre").inner_text())["code"] == "validation_error"

@@ -1,0 +1,160 @@
+"""Gathers the catalogue: what the statements say, what PostgreSQL says of them, and what the checks have found out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pglast import ast
+from pglast.stream import RawStream
+
+from service.http.contracts import (
+    AT_MOST_ONE,
+    EXACTLY_ONE,
+    ContractError,
+    Returns,
+    Source,
+    fields_of_columns,
+    read_returns,
+)
+from service.http.fields import IsSet
+from service.sqlcheck import indexes
+from service.sqlcheck.callers import callers
+from service.sqlcheck.cardinality import at_least_one
+from service.sqlcheck.catalogue.describing import DescribedColumn, describe
+from service.sqlcheck.catalogue.model import Catalogue, Output, Parameter, Query
+from service.sqlcheck.catalogue.steps import named, read_plan
+from service.sqlcheck.catalogue.tables import grants_of, read_table
+from service.sqlcheck.catalogue.uses import uses_of
+from service.sqlcheck.execution import explain
+from service.sqlcheck.faults import CheckError
+from service.sqlcheck.isolation import functions_of, limits
+from service.sqlcheck.nullability import Prover
+from service.sqlcheck.privileges import Privilege, Reason, reasons
+from service.sqlcheck.relations import Query as Relations
+from service.sqlcheck.relations import UnreadableError
+from service.sqlcheck.schema import Schema, read_schema
+from service.sqlcheck.scratch import Connection
+from service.sqlcheck.sources import sources
+from service.sqlcheck.statements import Statement
+
+_PROMISES = ("Returns", "Raises", "Plan")
+_ROWS = {EXACTLY_ONE: "exactly one row", AT_MOST_ONE: "one row or none"}
+
+
+def gather(
+    statements: Sequence[Statement], connection: Connection, run_by: Mapping[str, Sequence[str]] | None = None
+) -> Catalogue:
+    """Return the catalogue of some statements.
+
+    Args:
+        statements: the statements.
+        connection: to a database as `scratch_database` makes it.
+        run_by: who runs each of them, by name; those who do in the service, if not given.
+
+    Raises:
+        CheckError: a statement does not keep to the rules, and so cannot be described; `sql check` says more.
+    """
+    schema = read_schema(connection)
+    run_by = callers(statement.name for statement in statements) if run_by is None else run_by
+    needs = {statement.name: reasons(statement, schema) for statement in statements}
+    queries = tuple(
+        _query(statement, schema, connection, needs[statement.name], run_by.get(statement.name, ()))
+        for statement in statements
+    )
+    used = indexes.uses(statements, schema, connection)
+    granted = {privilege for needed in needs.values() for privilege in needed}
+    ours = [table for table in schema.tables.values() if table.is_ours]
+    return Catalogue(
+        version=connection.info.server_version // 10000,
+        queries=queries,
+        tables=tuple(read_table(table, schema, queries, used, granted) for table in ours),
+        others=tuple(name for name, table in schema.tables.items() if not table.is_ours),
+    )
+
+
+def _query(
+    statement: Statement,
+    schema: Schema,
+    connection: Connection,
+    needed: Mapping[Privilege, Reason],
+    run_by: Sequence[str],
+) -> Query:
+    types, columns = describe(connection, statement)
+    fed = sources(statement)
+    returns = statement.labels.get("Returns")
+    try:
+        promised = read_returns(returns.text if returns else "", statement.operator)
+        outputs = tuple(_outputs(statement, schema, promised, columns, fed))
+    except (ContractError, UnreadableError) as error:
+        raise CheckError(str(statement.fault("catalogue", f"Cannot be described: {error}."))) from error
+    return Query(
+        name=statement.name,
+        file=statement.file,
+        line=statement.line,
+        rows=_ROWS.get(promised.rows, "one value" if statement.operator else "any number of rows"),
+        about=statement.about,
+        promises={name: statement.labels[name].text for name in _PROMISES if name in statement.labels},
+        exemption=statement.labels["Scope"].text if "Scope" in statement.labels else "",
+        limits=tuple(dict.fromkeys(_limits(statement, schema))),
+        sql=_sql(statement),
+        parameters=tuple(_parameters(statement, types, fed)),
+        outputs=outputs,
+        plan=read_plan(explain(connection, statement), statement.parameters),
+        grants=grants_of(needed, schema),
+        functions=tuple(functions_of(statement)),
+        uses=uses_of(statement, schema, needed),
+        callers=tuple(run_by),
+    )
+
+
+def _sql(statement: Statement) -> str:
+    """Return the statement as its file has it: with the names of its parameters, and with the comments within it."""
+    lines = [text for number, text in statement.source.items() if number >= statement.sql_lines[0]]
+    return "\n".join(lines).strip()
+
+
+def _parameters(statement: Statement, types: Sequence[str], fed: Mapping[str, Source]) -> Iterator[Parameter]:
+    types_by_name = dict(zip(statement.parameters, types, strict=True))
+    for name in statement.declared:
+        source = fed.get(name)
+        if source is None:
+            yield Parameter(name, types_by_name[name], is_nullable=True, source="", about="")
+        else:
+            about = str(source.field.metadata.get("description", "")) if source.field else _setting(source)
+            yield Parameter(name, types_by_name[name], source.is_nullable, source.name, about)
+
+
+def _setting(source: Source) -> str:
+    return f"The setting {source.name.rpartition('.')[2].upper()}."
+
+
+def _outputs(
+    statement: Statement,
+    schema: Schema,
+    promised: Returns,
+    columns: Sequence[DescribedColumn],
+    fed: Mapping[str, Source],
+) -> Iterator[Output]:
+    query = Relations(statement.tree, schema)
+    numbered = enumerate(statement.parameters, 1)
+    prover = Prover({number for number, name in numbered if name not in fed or fed[name].is_nullable})
+    # Of no row there is no value.
+    may_be_none = statement.operator == "$" and not at_least_one(query)
+    for place, column in enumerate(columns):
+        is_nullable = may_be_none or not prover.column(query, place)
+        yield Output(column.name, column.type, is_nullable, column.origin, _about(statement, promised, column.name))
+
+
+def _about(statement: Statement, promised: Returns, column: str) -> str:
+    """Return what the schema of a row says of a column, or what the statement says of its one value."""
+    if promised.schema is None:
+        about = statement.labels["Returns"].text.partition(", ")[2]
+        return about[:1].upper() + about[1:]
+    shown = fields_of_columns(promised.schema).get(column, ())
+    told = [str(field.metadata.get("description", "")) for field in shown if not isinstance(field, IsSet)]
+    return told[0] if told else ""
+
+
+def _limits(statement: Statement, schema: Schema) -> Iterator[str]:
+    """Yield the comparisons that limit a statement to one user, and the value that each row gets which is added."""
+    for node in limits(statement, schema):
+        if isinstance(node, ast.A_Expr | ast.ParamRef):
+            yield named(str(RawStream()(node)), statement.parameters)

@@ -1,0 +1,78 @@
+"""What a statement does with tables: by itself, by the triggers that it fires, and by the keys that take rows along."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from pglast import ast
+
+from service.sqlcheck.catalogue.model import VERBS, Use
+from service.sqlcheck.privileges import ANY, Privilege, Reason
+from service.sqlcheck.schema import Schema
+from service.sqlcheck.statements import Statement
+
+_Node: TypeAlias = Any  # pglast says of every member that it may be None, which the grammar knows better
+
+_WRITES: Final = {ast.InsertStmt: "adds", ast.UpdateStmt: "changes", ast.DeleteStmt: "deletes"}
+_VERB_OF: Final = {"SELECT": "reads", "INSERT": "adds", "UPDATE": "changes", "DELETE": "deletes"}
+
+
+def uses_of(statement: Statement, schema: Schema, needed: Mapping[Privilege, Reason]) -> tuple[Use, ...]:
+    """Return what a statement does with tables: first itself, then its triggers, then the foreign keys.
+
+    Args:
+        statement: the statement.
+        schema: the schema.
+        needed: the privileges that it needs, and why.
+    """
+    own = _own(statement, schema, needed)
+    deleted = [table for table in sorted(own) if "deletes" in own[table]]
+    return (
+        *(Use(table, _in_order(own[table]), "") for table in sorted(own)),
+        *_by_triggers(needed),
+        *(use for table in deleted for use in _taken_along(table, schema, {table})),
+    )
+
+
+def _own(statement: Statement, schema: Schema, needed: Mapping[Privilege, Reason]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    targets = set[int]()
+    node: _Node
+    for kind, verb in _WRITES.items():
+        for node in statement.nodes(kind):
+            targets.add(id(node.relation))
+            conflict = getattr(node, "onConflictClause", None)
+            verbs = {verb, "changes"} if conflict and conflict.targetList else {verb}
+            found.setdefault(node.relation.relname, set()).update(verbs)
+    ctes = {cte.ctename for cte in statement.nodes(ast.CommonTableExpr)}
+    for node in statement.nodes(ast.RangeVar):
+        if id(node) not in targets and node.relname in schema.tables.keys() - ctes:
+            found.setdefault(node.relname, set()).add("reads")
+    for privilege, reason in needed.items():
+        # That on any column is the lock's.
+        if privilege.column == ANY and not reason.trigger:
+            found.setdefault(privilege.table, set()).add("locks")
+    return found
+
+
+def _by_triggers(needed: Mapping[Privilege, Reason]) -> Iterator[Use]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for privilege, reason in needed.items():
+        if reason.trigger:
+            found.setdefault((privilege.table, reason.trigger), set()).add(_VERB_OF[privilege.verb])
+    for (table, trigger), verbs in sorted(found.items()):
+        # To write, a trigger may have to be granted SELECT as well.
+        yield Use(table, _in_order(verbs - {"reads"} or verbs), trigger)
+
+
+def _taken_along(table: str, schema: Schema, seen: set[str]) -> Iterator[Use]:
+    """Yield what is deleted with the rows of a table; tables that have been seen are left out."""
+    for other in schema.tables.values():
+        for key in other.foreign_keys:
+            if key.referenced_table == table and "ON DELETE CASCADE" in key.definition and other.name not in seen:
+                seen.add(other.name)
+                yield Use(other.name, ("deletes",), key.name)
+                yield from _taken_along(other.name, schema, seen)
+
+
+def _in_order(verbs: set[str]) -> tuple[str, ...]:
+    return tuple(verb for verb in VERBS if verb in verbs)

@@ -1,0 +1,540 @@
+"""The catalogue says all that there is to say, the same wherever it is made, and nothing in it is taken as markup."""
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.cli import main
+from service.resources import resource_folder
+from service.sqlcheck.callers import JOBS, queries_of_each, read_service
+from service.sqlcheck.catalogue.diagrams import Box, Diagram, Line, draw
+from service.sqlcheck.catalogue.files import NAMES, drifted, write
+from service.sqlcheck.catalogue.gathering import gather
+from service.sqlcheck.catalogue.highlighting import pieces
+from service.sqlcheck.catalogue.model import Catalogue, Column, ForeignKey, Query, Table
+from service.sqlcheck.catalogue.steps import named, read_plan
+from service.sqlcheck.execution import rolled_back
+from service.sqlcheck.faults import CheckError
+from service.sqlcheck.schema import read_schema
+from service.sqlcheck.scratch import Connection
+from service.sqlcheck.statements import Statement, read_statements
+from tests.sharing import on_one_postgresql
+
+pytestmark = on_one_postgresql
+
+_TOP = Path(__file__).parents[2]
+_VOID = {"br", "input", "meta"}
+# What HTML closes by itself.
+_CLOSED = {"td", "th", "thead", "tr"}
+
+Point = tuple[float, float]
+
+
+class Page(HTMLParser):
+    """What a browser makes of the page: its elements, its ids, where its links lead, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: Counter[str] = Counter()
+        self.ids: Counter[str] = Counter()
+        self.links: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements[tag] += 1
+        self.attributes |= {name for name, _ in attrs}
+        given = dict(attrs)
+        if "id" in given:
+            self.ids[str(given["id"])] += 1
+        if "href" in given:
+            self.links.add(str(given["href"]))
+        if tag not in _VOID | _CLOSED:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in _CLOSED:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "script" not in self.open and "style" not in self.open:
+            self.text += data
+
+
+@st.composite
+def _schemas(draw_one: st.DrawFn) -> list[Table]:
+    """Tables that refer to each other, and to themselves, in any way."""
+    names = [f"table_{number}" for number in range(draw_one(st.integers(1, 8)))]
+    columns = {name: [f"column_{number}" for number in range(draw_one(st.integers(1, 4)))] for name in names}
+    tables = []
+    for name in names:
+        keys = []
+        for number in range(draw_one(st.integers(0, 3))):
+            own = draw_one(st.lists(st.sampled_from(columns[name]), min_size=1, max_size=3, unique=True))
+            target = draw_one(st.sampled_from(names))
+            theirs = [draw_one(st.sampled_from(columns[target])) for _ in own]
+            keys.append(
+                ForeignKey(
+                    f"key_{number}",
+                    tuple(own),
+                    target,
+                    tuple(theirs),
+                    "SET DEFAULT",
+                    support="",
+                    comment="",
+                    is_nullable=False,
+                    is_unique=False,
+                )
+            )
+        rows = tuple(Column(column, "uuid", False, "", "", ()) for column in columns[name])  # noqa: FBT003 -- a column
+        tables.append(Table(name, "", "", rows, (), tuple(keys), (), (), "", {}))
+    return tables
+
+
+@pytest.fixture(scope="session")
+def statements() -> list[Statement]:
+    """The statements of the service."""
+    return read_statements(resource_folder("sql"))
+
+
+@pytest.fixture(scope="module")
+def catalogue(statements: list[Statement], scratch: Connection) -> Catalogue:
+    """The catalogue of the service."""
+    return gather(statements, scratch)
+
+
+@pytest.fixture(scope="module")
+def contents(catalogue: Catalogue) -> dict[str, str]:
+    """What the files of the service's catalogue should say."""
+    return write(catalogue)
+
+
+@pytest.fixture(scope="module")
+def page(contents: dict[str, str]) -> Page:
+    """The page of the service's catalogue."""
+    return Page(contents["queries.html"])
+
+
+def test_the_files_in_docs_are_what_sql_and_migrations_make_of_them(contents: dict[str, str]) -> None:
+    assert drifted(contents, _TOP / "docs") == [], "Run `make catalogue`."
+
+
+def test_the_command_writes_the_same_on_another_database_and_says_what_has_drifted(
+    contents: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    # Sets are in another order in each process, unless it is told which.
+    made = subprocess.run(
+        [sys.executable, "-m", "service", "sql", "catalogue"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(_TOP), "PYTHONHASHSEED": "4711"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.stdout == "Wrote docs/queries.md.\nWrote docs/queries.html.\n", made.stderr
+    assert {name: (docs / name).read_text("utf-8") for name in NAMES} == contents
+    (docs / "queries.md").write_text(contents["queries.md"].replace("# The queries", "# Some queries"))
+    monkeypatch.chdir(tmp_path)
+    checked = CliRunner().invoke(main, ["sql", "catalogue", "--check"])
+    assert checked.output == "docs/queries.md:3 is not what sql/ and migrations/ make of it: run `make catalogue`.\n"
+    assert checked.exit_code == 1
+
+
+def test_a_file_that_is_as_it_should_be_has_not_drifted_and_one_that_is_missing_has(tmp_path: Path) -> None:
+    (tmp_path / "queries.md").write_text("a\nb\n")
+    assert drifted({"queries.md": "a\nb\n"}, tmp_path) == []
+    assert drifted({"queries.md": "a\nb\nc\n"}, tmp_path) == [
+        f"{tmp_path}/queries.md:3 is not what sql/ and migrations/ make of it: run `make catalogue`."
+    ]
+    assert drifted({"queries.html": ""}, tmp_path) == [f"{tmp_path}/queries.html is missing: run `make catalogue`."]
+
+
+def test_every_query_table_index_constraint_trigger_and_caller_has_its_place(
+    statements: list[Statement], scratch: Connection, page: Page, contents: dict[str, str]
+) -> None:
+    tables = [table for table in read_schema(scratch).tables.values() if table.is_ours]
+    places = {f"query-{statement.name}" for statement in statements} | {f"table-{table.name}" for table in tables}
+    for table in tables:
+        places |= {f"index-{name}" for name in table.indexes}
+        places |= {f"constraint-{name}" for name in table.constraints}
+        places |= {f"trigger-{name}" for name in table.triggers}
+    assert places <= page.ids.keys()
+    assert [name for name, count in page.ids.items() if count > 1] == []
+    run = {who for who, queries in queries_of_each(read_service(), JOBS).items() if queries}
+    assert run
+    for name in run | {place.partition("-")[2] for place in places}:
+        assert name in page.text
+        assert name in contents["queries.md"]
+    print(f"{len(places)} places and {len(run)} callers")  # noqa: T201 -- the figure
+
+
+def test_every_link_leads_somewhere(page: Page, contents: dict[str, str]) -> None:
+    assert {link.removeprefix("#") for link in page.links} <= page.ids.keys()
+    markdown = contents["queries.md"]
+    headings = [re.sub(r"[^\w\- ]", "", text.lower()) for text in re.findall(r"^#+ (.+)$", markdown, re.MULTILINE)]
+    anchors = {text.replace(" ", "-") for text in headings}
+    assert len(anchors) == len(headings)
+    assert set(re.findall(r"\]\(#([^)]+)\)", markdown)) <= anchors
+
+
+def test_a_query_shows_its_sql_its_plan_its_grants_and_what_runs_it(catalogue: Catalogue) -> None:
+    query = _query(catalogue, "update_task")
+    assert (query.file, query.rows) == ("sql/tasks.sql", "one row or none")
+    assert query.sql.startswith("UPDATE tasks\nSET\n    title = coalesce(:title, title),")
+    assert query.limits == ("user_id = :user_id",)
+    assert [(one.name, one.type, one.is_nullable, one.source) for one in query.parameters][:3] == [
+        ("user_id", "uuid", False, "TaskAtVersions.user_id"),
+        ("id", "uuid", False, "TaskAtVersions.id"),
+        ("versions", "bigint[]", True, "TaskAtVersions.versions"),
+    ]
+    assert [(one.name, one.type, one.is_nullable, one.origin) for one in query.outputs][2:4] == [
+        ("title", "varchar(200)", False, "tasks.title"),
+        ("description", "varchar(2000)", True, "tasks.description"),
+    ]
+    assert all(one.about for one in query.parameters)
+    assert all(one.about for one in query.outputs)
+    write_step, read_step = query.plan.walk()
+    assert (write_step.kind, write_step.table) == ("Update", "tasks")
+    assert (read_step.kind, read_step.index) == ("Index Scan", "tasks_pkey")
+    assert read_step.details["Index Cond"] == "(user_id = :user_id) AND (id = :id)"
+    assert [(str(grant), grant.trigger) for grant in query.grants] == [
+        ("SELECT, UPDATE (title, description, status) ON tasks", ""),
+        ("SELECT ON task_statuses", "tasks_set_updated_at of tasks"),
+    ]
+    assert query.callers == ("PATCH /api/tasks/{id}", "PATCH /api/{user_id}/tasks/{id}")
+
+
+def test_what_is_deleted_along_with_a_row_is_told_of(catalogue: Catalogue) -> None:
+    uses = {(use.table, use.trigger): use.verbs for use in _query(catalogue, "delete_user").uses}
+    assert uses == {
+        ("users", ""): ("deletes",),
+        ("revocations", "sessions_revoke of sessions"): ("adds",),
+        ("idempotency_records", "idempotency_records_user_id_fkey"): ("deletes",),
+        ("sessions", "sessions_user_id_fkey"): ("deletes",),
+        ("spent_refresh_tokens", "spent_refresh_tokens_session_fkey"): ("deletes",),
+        ("tasks", "tasks_user_id_fkey"): ("deletes",),
+    }
+    assert ("delete_user", "tasks_user_id_fkey") in _table(catalogue, "tasks").used_by["deletes"]
+
+
+def test_locks_and_a_change_on_conflict_are_uses_of_a_table(catalogue: Catalogue) -> None:
+    verbs = {name: _query(catalogue, name).uses[0].verbs for name in ("lock_user", "create_login_failures")}
+    assert verbs == {"lock_user": ("reads", "locks"), "create_login_failures": ("adds", "changes")}
+
+
+def test_an_index_says_what_it_is_needed_for(catalogue: Catalogue) -> None:
+    indexes = {index.name: index for table in catalogue.tables for index in table.indexes}
+    needs = {need.name: need.reasons for need in indexes["idempotency_records_pkey"].needs}
+    assert needs["create_idempotency_record"][0] == "its ON CONFLICT"
+    assert needs["get_idempotency_record"][0] == "its plan"
+    assert [(need.name, need.reasons) for need in indexes["idempotency_records_user_id_idx"].needs] == [
+        ("idempotency_records_user_id_fkey", ("finds the rows that refer to one",))
+    ]
+    assert all(index.needs for index in indexes.values())
+
+
+def test_an_index_that_is_read_and_not_needed_says_so_too(statements: list[Statement], scratch: Connection) -> None:
+    [get_user] = (statement for statement in statements if statement.name == "get_user")
+    unpromised = {name: label for name, label in get_user.labels.items() if name != "Plan"}
+    with rolled_back(scratch):
+        scratch.execute("CREATE UNIQUE INDEX users_id_too ON users (id)")
+        scratch.execute("CREATE INDEX users_odd ON users (email) WHERE email LIKE 'o%'")
+        found = gather([replace(get_user, labels=unpromised)], scratch, {})
+    indexes = {index.name: index for index in _table(found, "users").indexes}
+    [planned] = {step.index for step in found.queries[0].plan.walk()}
+    assert [name for name, index in indexes.items() if index.read_by == ("get_user",)] == [planned]
+    assert (indexes["users_odd"].needs, indexes["users_odd"].read_by) == ((), ())
+    contents = write(found)
+    assert "reads it, but does not depend on it" in contents["queries.md"]
+    assert "reads it, but does not depend on it" in contents["queries.html"]
+    assert (
+        "| `users_odd` | `btree (email)` where `((email)::text ~~ 'o%'::text)` | **nothing** |"
+        in contents["queries.md"]
+    )
+
+
+def test_a_query_that_nothing_runs_is_named(statements: list[Statement], scratch: Connection) -> None:
+    found = gather(statements[:2], scratch, {statements[0].name: ["GET /there"]})
+    assert [query.name for query in found.unused] == [statements[1].name]
+    contents = write(found)
+    assert f"## Queries that nothing runs\n\n- [{statements[1].name}](" in contents["queries.md"]
+    assert "**unused**" in contents["queries.md"]
+    assert Page(contents["queries.html"]).text.count("unused") == 3  # at the query, as a figure and in the contents
+
+
+def test_a_catalogue_of_nothing_says_none(scratch: Connection) -> None:
+    found = replace(gather([], scratch, {}), tables=(), others=())
+    for text in write(found).values():
+        assert text.count("None.") == 4
+
+
+def test_nothing_that_people_have_written_is_taken_as_markup(statements: list[Statement], scratch: Connection) -> None:
+    evil = "<script>alert(1)</script> & <img src=x onerror=alert(2)> | [x](javascript:alert(3)) *so* `a|b <i>`"
+    statement = replace(statements[0], about=evil)
+    with rolled_back(scratch):
+        for what in ("TABLE tasks", "COLUMN tasks.id", "CONSTRAINT tasks_status_fkey ON tasks"):
+            scratch.execute(f"COMMENT ON {what} IS '{evil}'")
+        contents = write(gather([statement], scratch, {statement.name: ["GET /<script>"]}))
+    page = Page(contents["queries.html"])
+    assert page.elements["script"] == page.elements["style"] == 1
+    assert page.elements["img"] == page.elements["i"] == 0
+    assert not {name for name in page.attributes if name.startswith("on") or name == "style"}
+    assert page.text.count(evil.replace("`", "")) == 4
+    assert "GET /<script>" in page.text
+    markdown = contents["queries.md"]
+    escaped = r"\<script\>alert(1)\</script\> \& \<img src=x onerror=alert(2)\> \| \[x\](javascript:alert(3)) \*so\* "
+    assert markdown.count(escaped + r"`a\|b <i>`") == 4
+    assert "`GET /<script>`" in markdown
+
+
+def test_a_fence_in_a_statement_and_a_backtick_in_code_do_not_end_it(
+    statements: list[Statement], scratch: Connection
+) -> None:
+    found = gather(statements[:1], scratch, {})
+    query = replace(found.queries[0], sql="SELECT '```'", callers=("a `b`",))
+    markdown = write(replace(found, queries=(query,)))["queries.md"]
+    assert "````sql\nSELECT '```'\n````" in markdown
+    assert "- **Run by:** `` a `b` ``" in markdown
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "-- name: get_it()^\n-- It.\n-- Returns: User, no row when none.\nSELECT nothing FROM users;\n",
+            'sql/it.sql:1 get_it: PostgreSQL does not prepare it: column "nothing" does not exist.',
+        ),
+        (
+            "-- name: get_it()^\n-- It.\n-- Returns: Nobody, no row when none.\nSELECT 1 AS one;\n",
+            "sql/it.sql:1 get_it: Cannot be described: Returns Nobody, but there is no such schema",
+        ),
+    ],
+)
+def test_a_statement_that_breaks_the_rules_is_refused_with_its_line(
+    text: str, told: str, scratch: Connection, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    (folder / "it.sql").write_text(text)
+    with pytest.raises(CheckError) as refused:
+        gather(read_statements(folder), scratch, {})
+    assert str(refused.value).startswith(told)
+
+
+def test_what_feeds_no_parameter_is_left_open(scratch: Connection, tmp_path: Path) -> None:
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    (folder / "it.sql").write_text(
+        "-- name: count_users(least)$\n-- Them.\n-- Returns: integer, how many.\n"
+        "SELECT count(*) FROM users WHERE length(email) > :least;\n"
+    )
+    [query] = gather(read_statements(folder), scratch, {}).queries
+    assert [(one.name, one.source, one.is_nullable) for one in query.parameters] == [("least", "", True)]
+    assert [(one.name, one.type, one.is_nullable, one.about) for one in query.outputs] == [
+        ("count", "bigint", False, "How many.")
+    ]
+    assert (query.rows, query.limits, query.functions) == ("one value", (), ("count", "length"))
+
+
+def test_statements_in_pieces_are_the_statements(catalogue: Catalogue) -> None:
+    tables = {table.name for table in catalogue.tables}
+    for query in catalogue.queries:
+        assert "".join(piece.text for piece in pieces(query.sql, tables)) == query.sql
+
+
+def test_each_piece_is_what_postgresqls_scanner_says() -> None:
+    sql = (
+        "SELECT count(*), 'é:no', 1.5\nFROM tasks -- here\nWHERE x.tasks = :tasks::bigint[] /* and */ AND position > 1;"
+    )
+    found = [(piece.text, piece.kind) for piece in pieces(sql, {"tasks"}) if piece.kind]
+    assert found == [
+        ("SELECT", "keyword"),
+        ("count", "function"),
+        ("'é:no'", "string"),
+        ("1.5", "number"),
+        ("FROM", "keyword"),
+        ("tasks", "table"),
+        ("-- here", "comment"),
+        ("WHERE", "keyword"),
+        (":tasks", "parameter"),
+        ("/* and */", "comment"),
+        ("AND", "keyword"),
+        ("1", "number"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("node", "kind"),
+    [
+        ({"Node Type": "ModifyTable", "Operation": "Delete"}, "Delete"),
+        ({"Node Type": "Index Scan", "Scan Direction": "Backward"}, "Index Scan Backward"),
+        ({"Node Type": "Index Scan", "Scan Direction": "Forward"}, "Index Scan"),
+        ({"Node Type": "Aggregate", "Strategy": "Sorted"}, "GroupAggregate"),
+        ({"Node Type": "Aggregate", "Strategy": "Plain"}, "Aggregate"),
+        ({"Node Type": "Hash Join", "Join Type": "Inner"}, "Hash Join"),
+        ({"Node Type": "Hash Join", "Join Type": "Left"}, "Hash Left Join"),
+        ({"Node Type": "Nested Loop", "Join Type": "Anti"}, "Nested Loop Anti Join"),
+    ],
+)
+def test_a_step_is_called_what_explain_calls_it(node: dict[str, str], kind: str) -> None:
+    assert read_plan(node, ()).kind == kind
+
+
+def test_a_step_shows_its_conditions_by_the_names_of_the_parameters() -> None:
+    node = {
+        "Node Type": "Seq Scan",
+        "Relation Name": "tasks",
+        "Alias": "t",
+        "Subplan Name": "CTE found",
+        "Filter": "((a = $1) OR (b = $2))",
+        "Sort Key": ["(a)", "b DESC"],
+        "Disabled": False,
+        "Parent Relationship": "InitPlan",
+    }
+    step = read_plan(node, ("first", "second"))
+    assert (step.role, step.table, step.alias) == ("CTE found", "tasks", "t")
+    assert step.details == {"Filter": "(a = :first) OR (b = :second)", "Sort Key": "a, b DESC"}
+    assert read_plan({"Node Type": "Result", "Filter": "(a) OR (b)"}, ()).details == {"Filter": "(a) OR (b)"}
+    assert read_plan({"Node Type": "Result", "Filter": "f('(')"}, ()).details == {"Filter": "f('(')"}
+    assert named("$1 and $3", ("first",)) == ":first and $3"
+
+
+def test_the_diagram_of_the_service_can_be_read(catalogue: Catalogue) -> None:
+    found = draw(catalogue.tables)
+    assert len(found.boxes) == len(catalogue.tables)
+    assert len(found.lines) == sum(len(table.foreign_keys) for table in catalogue.tables)
+    _assert_readable(found)
+
+
+@given(_schemas())
+@settings(max_examples=300, database=None, derandomize=True, deadline=None)
+def test_the_diagram_of_any_schema_can_be_read(tables: list[Table]) -> None:
+    found = draw(tables)
+    assert len(found.boxes) == len(tables)
+    _assert_readable(found)
+    drawn = {(line.table, line.key.name) for line in found.lines}
+    told = {(box.table.name, row.column.name, row.goes_to) for box in found.boxes for row in box.rows}
+    for table in tables:
+        for key in table.foreign_keys:
+            columns = {(table.name, column) for column in key.columns}
+            assert (table.name, key.name) in drawn or columns & {(name, column) for name, column, to in told if to}
+
+
+def test_a_line_leads_from_the_column_that_refers_to_the_one_that_is_referred_to(diagram: Diagram) -> None:
+    boxes = {box.table.name: box for box in diagram.boxes}
+    lines = {line.key.name: line for line in diagram.lines}
+    line = lines["d_c_fkey"]
+    assert line.points[0] == (boxes["d"].x, boxes["d"].middle("c"))
+    x, y = line.points[-1]
+    assert x == boxes["c"].x + boxes["c"].width
+    assert abs(y - boxes["c"].middle("id")) < 11
+    # It passes the layers of c and b on its way to a.
+    assert len(lines["d_a_fkey"].points) == 12
+
+
+def test_a_reference_that_closes_a_circle_is_told_in_its_row(diagram: Diagram) -> None:
+    boxes = {box.table.name: box for box in diagram.boxes}
+    drawn = {line.key.name for line in diagram.lines}
+    told = {(name, row.column.name): row.goes_to for name, box in boxes.items() for row in box.rows if row.goes_to}
+    assert told == {("loop", "parent"): "loop", ("other", "loop"): "loop"}
+    assert "loop_other_fkey" in drawn
+    assert drawn.isdisjoint({"loop_parent_fkey", "other_loop_fkey"})
+
+
+@pytest.fixture
+def diagram(scratch: Connection) -> Iterator[Diagram]:
+    """A diagram of the service's tables and of some that refer to each other in ways that those do not."""
+    with rolled_back(scratch):
+        scratch.execute(
+            """
+            CREATE TABLE a (id integer PRIMARY KEY);
+            CREATE TABLE b (id integer PRIMARY KEY, a integer REFERENCES a);
+            CREATE TABLE c (id integer PRIMARY KEY, b integer UNIQUE REFERENCES b ON DELETE SET NULL);
+            CREATE TABLE d (
+                a integer CONSTRAINT d_a_fkey REFERENCES a,
+                b integer CONSTRAINT d_b_fkey REFERENCES b,
+                c integer CONSTRAINT d_c_fkey REFERENCES c,
+                a_table_with_a_name_that_is_longer_than_any_other integer REFERENCES a
+            );
+            CREATE TABLE loop (id integer PRIMARY KEY, parent integer REFERENCES loop, other integer);
+            CREATE TABLE other (id integer PRIMARY KEY, loop integer CONSTRAINT other_loop_fkey REFERENCES loop);
+            ALTER TABLE loop ADD CONSTRAINT loop_other_fkey FOREIGN KEY (other) REFERENCES other;
+            """
+        )
+        yield draw(gather([], scratch, {}).tables)
+
+
+def _query(catalogue: Catalogue, name: str) -> Query:
+    return next(query for query in catalogue.queries if query.name == name)
+
+
+def _table(catalogue: Catalogue, name: str) -> Table:
+    return next(table for table in catalogue.tables if table.name == name)
+
+
+def _assert_readable(diagram: Diagram) -> None:
+    """Hold that nothing covers anything: no box another, and no line a box or a line to elsewhere."""
+    for one, other in combinations(diagram.boxes, 2):
+        assert not _overlap(one, other), (one.table.name, other.table.name)
+    for line in diagram.lines:
+        for start, end in pairwise(line.points):
+            assert start[0] == end[0] or start[1] == end[1]
+            assert not [box.table.name for box in diagram.boxes if _crosses(start, end, box)], line.key.name
+    for line, second in combinations(diagram.lines, 2):
+        if line.points[-1] != second.points[-1]:
+            assert not _run_along(line, second), (line.key.name, second.key.name)
+    for box in diagram.boxes:
+        assert box.x >= 0
+        assert box.y >= 0
+        assert box.x + box.width <= diagram.width
+        assert box.y + box.height <= diagram.height
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return (
+        one.x < other.x + other.width
+        and other.x < one.x + one.width
+        and one.y < other.y + other.height
+        and other.y < one.y + one.height
+    )
+
+
+def _crosses(start: Point, end: Point, box: Box) -> bool:
+    """Tell whether a part of a line is inside a box; it may end on its edge."""
+    left, right = sorted((start[0], end[0]))
+    top, bottom = sorted((start[1], end[1]))
+    return left < box.x + box.width and right > box.x and top < box.y + box.height and bottom > box.y
+
+
+def _run_along(one: Line, other: Line) -> bool:
+    """Tell whether two lines have more than a point in common."""
+    for start, end in pairwise(one.points):
+        for second_start, second_end in pairwise(other.points):
+            for along, across in ((0, 1), (1, 0)):
+                if start[across] == end[across] == second_start[across] == second_end[across]:
+                    left, right = sorted((start[along], end[along]))
+                    second_left, second_right = sorted((second_start[along], second_end[along]))
+                    if min(right, second_right) > max(left, second_left):
+                        return True
+    return False
