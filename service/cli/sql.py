@@ -98,14 +98,12 @@ def catalogue(*, only_check: bool) -> None:
     files, folder = _module("catalogue.files"), Path("docs")
     with refusing():
         contents = files.make(resource_folder("sql"), resource_folder("migrations"))
-    if only_check:
-        lines = files.drifted(contents, folder)
-        for line in lines:
-            click.echo(line)
-        raise click.exceptions.Exit(1 if lines else 0)
-    for name, text in contents.items():
-        (folder / name).write_text(text, encoding="utf-8")
-        click.echo(f"Wrote {folder / name}.")
+        lines = files.drifted(contents, folder) if only_check else []
+        for path in [] if only_check else files.save(contents, folder):
+            click.echo(f"Wrote {path}.")
+    if lines:
+        click.echo("\n".join(lines))
+        raise click.exceptions.Exit(1)
 
 
 def _module(name: str) -> ModuleType:

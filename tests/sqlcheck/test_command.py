@@ -12,7 +12,10 @@ import pytest
 
 from service.database import embedded
 from service.resources import resource_folder
-from service.sqlcheck.checks import CHECKS
+from service.sqlcheck.checks import CHECKS, Report, Result, check
+from service.sqlcheck.faults import Fault
+from service.sqlcheck.reports import as_junit, as_text
+from service.sqlcheck.scratch import Connection
 from service.sqlcheck.statements import read_statements
 from tests.processes import bare_environ
 from tests.sharing import on_one_postgresql
@@ -20,6 +23,8 @@ from tests.sharing import on_one_postgresql
 pytestmark = on_one_postgresql
 
 _CHECKOUT = Path(__file__).parents[2]
+_STAR = "SELECT *\nFROM task_statuses\nORDER"
+_TEXT = "Takes every column there is, and will be: name those that it needs."
 
 
 @pytest.fixture
@@ -37,56 +42,61 @@ def _run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_all_checks_pass_on_the_statements_of_the_service(postgres: embedded.Server) -> None:
-    done = _run(_CHECKOUT, "--database", postgres.dsn.libpq_url)
+def test_all_checks_pass_on_the_statements_of_the_service_and_a_database_of_their_own(tmp_path: Path) -> None:
+    done = _run(_CHECKOUT, "--junit", str(tmp_path / "report.xml"))
     assert (done.returncode, done.stderr) == (0, "")
     (line,) = done.stdout.splitlines()
     count = len(read_statements(resource_folder("sql")))
     assert line.startswith(f"{count} statements on PostgreSQL 18.")
     assert ": no fault (style " in line
     assert [name for name in CHECKS if f"{name} " in line] == list(CHECKS)
+    suites = ET.parse(tmp_path / "report.xml").getroot()
+    assert [(suite.get("name"), suite.get("tests"), suite.get("failures")) for suite in suites] == [
+        (name, str(count), "0") for name in CHECKS
+    ]
 
 
-def test_it_makes_a_database_of_its_own_where_none_is_named(tmp_path: Path) -> None:
-    done = _run(_CHECKOUT, "style", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
+def test_a_fault_is_a_line_and_exit_code_1(checkout: Path, postgres: embedded.Server) -> None:
+    file = checkout / "sql" / "task_statuses.sql"
+    file.write_text(file.read_text().replace("SELECT status, is_done, position\nFROM task_statuses\nORDER", _STAR))
+    done = _run(checkout, "style", "--database", postgres.dsn.libpq_url, "--json")
+    assert (done.returncode, done.stderr) == (1, "")
     told = json.loads(done.stdout)
     assert told["postgresql"].startswith("18.")
     assert [one["check"] for one in told["checks"]] == ["style"]
-    assert told["faults"] == []
-    assert list(tmp_path.iterdir()) == []
+    assert told["faults"] == [
+        {"file": "sql/task_statuses.sql", "line": 14, "query": "list_task_statuses", "check": "style", "message": _TEXT}
+    ]
 
 
-def test_a_fault_is_a_line_an_element_a_failure_and_exit_code_1(checkout: Path, postgres: embedded.Server) -> None:
-    file = checkout / "sql" / "task_statuses.sql"
-    file.write_text(
-        file.read_text().replace(
-            "SELECT status, is_done, position\nFROM task_statuses\nORDER", "SELECT *\nFROM task_statuses\nORDER"
-        )
-    )
-    text = "Takes every column there is, and will be: name those that it needs."
-    where = ("style", "--database", postgres.dsn.libpq_url)
+def test_a_report_is_lines_for_people_and_failures_for_junit(scratch: Connection, tmp_path: Path) -> None:
+    shutil.copytree(resource_folder("sql"), tmp_path / "sql")
+    file = tmp_path / "sql" / "task_statuses.sql"
+    file.write_text(file.read_text().replace("SELECT status, is_done, position\nFROM task_statuses\nORDER", _STAR))
+    statements = read_statements(tmp_path / "sql")
+    results = list(check(["style", "isolation"], statements, scratch, resource_folder("migrations")))
+    report = Report(statements, "18.6", results)
 
-    lines = _run(checkout, *where, "--junit", "report.xml")
-    assert lines.returncode == 1
-    fault, summary = lines.stdout.splitlines()
-    assert fault == f"sql/task_statuses.sql:14 list_task_statuses: {text}"
+    fault, summary = as_text(report).splitlines()
+    assert fault == f"sql/task_statuses.sql:14 list_task_statuses: {_TEXT}"
     assert ": 1 fault (style " in summary
 
-    suite = ET.parse(checkout / "report.xml").find("testsuite")
-    assert suite is not None
-    assert (suite.get("name"), suite.get("failures")) == ("style", "1")
-    (case,) = [case for case in suite if case.find("failure") is not None]
+    style, isolation = ET.fromstring(as_junit(report))
+    assert (style.get("failures"), isolation.get("failures")) == ("1", "0")
+    assert style.get("tests") == str(len(statements)) == str(len(style))
+    (case,) = [case for case in style if case.find("failure") is not None]
     assert (case.get("classname"), case.get("name")) == ("sql/task_statuses.sql", "list_task_statuses")
     failure = case.find("failure")
     assert failure is not None
-    assert (failure.get("message"), failure.text) == (text, fault)
-    assert suite.get("tests") == str(len(read_statements(checkout / "sql"))) == str(len(suite))
+    assert (failure.get("message"), failure.text) == (_TEXT, fault)
 
-    told = json.loads(_run(checkout, *where, "--json").stdout)
-    assert told["faults"] == [
-        {"file": "sql/task_statuses.sql", "line": 14, "query": "list_task_statuses", "check": "style", "message": text}
-    ]
+
+def test_a_fault_of_no_statement_is_a_case_of_its_own() -> None:
+    fault = Fault("migrations/0003.create-tasks.sql", 38, "", "indexes", "No statement needs it: drop it.")
+    report = Report([], "18.6", [Result("indexes", 0.1, [fault])])
+    assert as_text(report).splitlines()[0] == "migrations/0003.create-tasks.sql:38: No statement needs it: drop it."
+    ((case,),) = ET.fromstring(as_junit(report))
+    assert case.get("name") == "migrations/0003.create-tasks.sql"
 
 
 def test_a_statement_that_cannot_be_read_is_one_clear_line(checkout: Path) -> None:

@@ -9,6 +9,7 @@ from service.sqlcheck.catalogue.gathering import gather
 from service.sqlcheck.catalogue.markdown import as_markdown
 from service.sqlcheck.catalogue.model import Catalogue
 from service.sqlcheck.catalogue.page import as_html
+from service.sqlcheck.faults import CheckError
 from service.sqlcheck.scratch import scratch_database
 from service.sqlcheck.statements import read_statements
 
@@ -34,6 +35,21 @@ def make(sql: Path, migrations: Path) -> dict[str, str]:
 def write(catalogue: Catalogue) -> dict[str, str]:
     """Return what each file should say of a catalogue, by its name."""
     return dict(zip(NAMES, (as_markdown(catalogue), as_html(catalogue)), strict=True))
+
+
+def save(contents: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write each file into a folder, and return where.
+
+    Raises:
+        CheckError: it cannot be written.
+    """
+    paths = [folder / name for name in contents]
+    for path, text in zip(paths, contents.values(), strict=True):
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CheckError(f"Cannot write {path}: {error.strerror}.") from error
+    return paths
 
 
 def drifted(contents: Mapping[str, str], folder: Path) -> list[str]:
