@@ -9,21 +9,12 @@ from typing import TypeAlias
 from pglast import ast, parse_sql
 from pglast.enums import A_Expr_Kind, OnConflictAction, SetOperation, SubLinkType
 
-from service.sqlcheck.functions import AGGREGATES, SCALAR, VOLATILE, function_name
-from service.sqlcheck.relations import (
-    Item,
-    Node,
-    Query,
-    Reference,
-    children,
-    columns_of,
-    conjuncts,
-    is_a,
-    never_null,
-)
+from service.sqlcheck.functions import AGGREGATES, SCALAR, VOLATILE
 from service.sqlcheck.schema import Table
+from service.sqlcheck.scopes import Column, Item, Query
+from service.sqlcheck.trees import Node, children, conjuncts, equals, function_name, is_a, operator_name, words
 
-IsFixed: TypeAlias = Callable[[Reference], bool]
+IsFixed: TypeAlias = Callable[[Column], bool]
 """Whether a column of a query further out has one value while the rows of this one are counted."""
 
 
@@ -31,8 +22,8 @@ IsFixed: TypeAlias = Callable[[Reference], bool]
 class _Equality:
     """A column that the `sources` alone decide, in each row of the items that the condition narrows."""
 
-    column: Reference
-    sources: frozenset[Reference]
+    column: Column
+    sources: frozenset[Column]
     narrows: frozenset[Item]
     is_sure: bool
 
@@ -49,7 +40,7 @@ def at_least_one(query: Query) -> bool:
         return _always_inserts(query)
     if node.limitCount or node.limitOffset or node.havingClause or node.lockingClause:
         return False
-    if query.rows:
+    if query.values:
         return True
     if query.arms:
         return bool(node.op == SetOperation.SETOP_UNION) and any(at_least_one(arm) for arm in query.arms)
@@ -64,32 +55,43 @@ def is_total(query: Query) -> bool:
     """Tell whether no two rows of a SELECT are equal to its ORDER BY, so that the order is one and always the same."""
     sorted_by = [_sorted_by(sort.node, query) for sort in query.node.sortClause or ()]
     places = frozenset(place for place, _ in sorted_by if place is not None)
-    references = frozenset(reference for _, reference in sorted_by if reference and never_null(reference))
-    return _is_unique(query, places, references, lambda _: True)
+    columns = frozenset(column for _, column in sorted_by if column and _is_never_null(column))
+    return _is_unique(query, places, columns, lambda _: True)
+
+
+def makes_row_of_none(query: Query) -> bool:
+    """Tell whether a SELECT may give a row though its conditions leave it none, as one with an aggregate does."""
+    node = query.node
+    if not query.is_select:
+        return False
+    if node.groupClause:
+        return any(is_a(group, ast.GroupingSet) for group in node.groupClause)
+    parts = children(node, "withClause", "fromClause", "whereClause", "larg", "rarg")
+    return node.havingClause is not None or any(_calls(part, _may_aggregate) for part in parts)
 
 
 def _is_unique(  # noqa: PLR0911 -- one a kind of query
-    query: Query, places: Collection[int], start: Collection[Reference], is_fixed: IsFixed
+    query: Query, places: Collection[int], start: Collection[Column], is_fixed: IsFixed
 ) -> bool:
     """Tell whether no two rows have the same values at some places of the list and in some columns behind it."""
     node = query.node
-    if query.rows:
-        return len(query.rows) == 1
+    if query.values:
+        return len(query.values) == 1
     if query.arms:
         return _is_unique_set(query, places, is_fixed)
     start = frozenset(start) | {
-        output.reference
+        output.column
         for place, output in enumerate(query.outputs)
-        if place in places and output.reference and never_null(output.reference)
+        if place in places and output.column and _is_never_null(output.column)
     }
     if not query.is_select:
-        return query.target in _fixed(query, start, is_fixed)[1] or _inserts_one(query)
+        return _writes_one(query, start, is_fixed)
     if _is_closed(query, is_fixed) and (_is_limited_to_one(node) or _is_aggregate(query)):
         return True
     if not _gives_one_each(query):
         return False
     # DISTINCT ON has its expressions in the clause, and plain DISTINCT has none.
-    if node.distinctClause == (None,) and set(range(len(query.outputs))) <= set(places):
+    if node.distinctClause == (None,) and _are_all(places, query):
         return True
     columns, items = _fixed(query, start, is_fixed)
     # GROUP BY looks for columns of FROM first, ORDER BY for those of the list.
@@ -102,96 +104,112 @@ def _is_unique_set(query: Query, places: Collection[int], is_fixed: IsFixed) -> 
     node = query.node
     if _is_closed(query, is_fixed) and _is_limited_to_one(node):
         return True
-    if not node.all and set(range(len(query.outputs))) <= set(places):
+    if not node.all and _are_all(places, query):
         return True
     return node.op != SetOperation.SETOP_UNION and _is_unique(query.arms[0], places, frozenset(), is_fixed)
 
 
-def _fixed(query: Query, start: Collection[Reference], is_fixed: IsFixed) -> tuple[set[Reference], set[Item]]:
+def _writes_one(query: Query, start: Collection[Column], is_fixed: IsFixed) -> bool:
+    if is_a(query.node, ast.InsertStmt):
+        is_one = query.source is None or at_most_one(query.source)
+    else:
+        is_one = query.target in _fixed(query, start, is_fixed)[1]
+    # What RETURNING gives of the target is the row as it is now, which no other has the key of.
+    written = {column.item for column in start}.difference(query.items)
+    return is_one or any(_is_unique_item(item, query, start, is_fixed) for item in written)
+
+
+def _are_all(places: Collection[int], query: Query) -> bool:
+    return query.is_complete and set(range(len(query.outputs))) <= set(places)
+
+
+def _is_never_null(column: Column) -> bool:
+    """Tell whether a column is declared NOT NULL, seen through sub-selects and outer joins."""
+    item, position = column
+    if item.is_optional:
+        return False
+    if item.query:
+        inner = item.query.outputs[position].column
+        return inner is not None and _is_never_null(inner)
+    return item.table is not None and list(item.table.columns.values())[position].not_null
+
+
+def _fixed(query: Query, start: Collection[Column], is_fixed: IsFixed) -> tuple[set[Column], set[Item]]:
     """Return the columns and the items that have one value, or row, where the columns of `start` have one each."""
     fixed, items, inside = set(start), set[Item](), set(query.items)
     equalities = list(_equalities(query))
 
-    def is_known(reference: Reference) -> bool:
-        return reference in fixed if reference[0] in inside else is_fixed(reference)
+    def is_known(column: Column) -> bool:
+        return column in fixed if column.item in inside else is_fixed(column)
 
     grows = True
     while grows:
         size = len(fixed), len(items)
         for equality in equalities:
-            if equality.column[0] in equality.narrows and all(map(is_known, equality.sources)):
+            if equality.column.item in equality.narrows and all(map(is_known, equality.sources)):
                 fixed.add(equality.column)
         for item in query.items:
             if item not in items and _is_unique_item(item, query, fixed, is_known):
                 items.add(item)
-                fixed |= {(item, name) for name in item.columns or () if _is_decided(item, name, is_known)}
+                columns = (Column(item, position) for position in range(len(item.columns)))
+                fixed |= {column for column in columns if _is_decided(column, is_known)}
         grows = (len(fixed), len(items)) != size
     return fixed, items
 
 
-def _is_unique_item(item: Item, query: Query, fixed: Collection[Reference], is_known: IsFixed) -> bool:
-    if item.columns is None:
-        return False
-    places = {place for place, name in enumerate(item.columns) if (item, name) in fixed}
+def _is_unique_item(item: Item, query: Query, fixed: Collection[Column], is_known: IsFixed) -> bool:
+    places = {column.position for column in fixed if column.item is item}
     if item.query:
         return _is_unique(item.query, places, frozenset(), is_known)
-    own_names = tuple(item.table.columns) if item.table else ()
-    names = {own_names[place] for place in places}
+    names = {name for place, name in enumerate(item.table.columns) if place in places} if item.table else set()
     return any(
         columns <= names and all(_stands(part, item, query) for part in predicate)
         for columns, predicate in (_keys(item.table) if item.table else ())
     )
 
 
-def _is_decided(item: Item, name: str, is_known: IsFixed) -> bool:
+def _is_decided(column: Column, is_known: IsFixed) -> bool:
     """Tell whether one row of an item has one value in a column, and not another with each row further out."""
-    if item.query is None or _is_closed(item.query, is_known):
+    query = column.item.query
+    if query is None or _is_closed(query, is_known):
         return True
-    inner = item.query.outputs[(item.columns or ()).index(name)].reference
-    return inner is not None and inner[0] in item.query.items and _is_decided(*inner, is_known)
+    inner = query.outputs[column.position].column
+    return inner is not None and inner.item in query.items and _is_decided(inner, is_known)
 
 
 def _equalities(query: Query) -> Iterator[_Equality]:
     for condition in query.conditions:
-        for left, right in _pairs(condition.node):
+        for left, right in (*equals(condition.node), *_only_one(condition.node)):
             for one, other in ((left, right), (right, left)):
-                column = query.find(one) if is_a(one, ast.ColumnRef) else None
-                sources = _sources(other, query)
+                column, sources = query.find(one), _sources(other, query)
                 if column and sources is not None:
-                    yield _Equality(column, sources, condition.narrows, condition.is_sure)
-    for left_column, right_column, narrows in query.joined_by_name:
-        for column, source in ((left_column, right_column), (right_column, left_column)):
-            yield _Equality(column, frozenset({source}), narrows, is_sure=False)
+                    yield _Equality(column, sources, condition.binds, condition.is_sure)
+    for equality in query.equalities:  # Those of a USING, too.
+        for one, other in ((equality.left, equality.right), (equality.right, equality.left)):
+            if isinstance(one, Column) and isinstance(other, Column):
+                yield _Equality(one, frozenset({other}), equality.binds, is_sure=False)
     for item in query.items:
         # What a LATERAL sub-select says of the items before it.
-        if item.query and item.query.parent is query and not item.is_optional and not item.query.arms:
+        if item.query and not (item.is_optional or item.query.arms or makes_row_of_none(item.query)):
             yield from _said_of_others(item, item.query, frozenset(query.items))
 
 
 def _said_of_others(item: Item, inner: Query, items: frozenset[Item]) -> Iterator[_Equality]:
-    shown = {output.reference: place for place, output in enumerate(inner.outputs) if output.reference}
+    shown = {output.column: place for place, output in enumerate(inner.outputs) if output.column}
     for equality in _equalities(inner):
-        if equality.is_sure and equality.column[0] in items and all(source in shown for source in equality.sources):
-            columns = item.columns or ()
-            sources = frozenset((item, columns[shown[source]]) for source in equality.sources)
+        if equality.is_sure and equality.column.item in items and all(source in shown for source in equality.sources):
+            sources = frozenset(Column(item, shown[source]) for source in equality.sources)
             yield _Equality(equality.column, sources, items, is_sure=True)
 
 
-def _pairs(node: Node) -> Iterator[tuple[Node, Node]]:
-    """Yield what a condition says is equal."""
-    if not is_a(node, ast.A_Expr) or node.name[-1].sval != "=":
-        return
-    left, right = node.lexpr, node.rexpr
-    if node.kind == A_Expr_Kind.AEXPR_IN and len(right) == 1:
-        yield left, right[0]
-    elif node.kind == A_Expr_Kind.AEXPR_OP:
-        if is_a(left, ast.RowExpr) and is_a(right, ast.RowExpr):
-            yield from zip(left.args, right.args, strict=True)
-        else:
-            yield left, right
+def _only_one(node: Node) -> Iterator[tuple[Node, Node]]:
+    """Yield what `a IN (b)` says is equal."""
+    is_in = is_a(node, ast.A_Expr) and node.kind == A_Expr_Kind.AEXPR_IN and operator_name(node) == "="
+    if is_in and len(node.rexpr) == 1:
+        yield node.lexpr, node.rexpr[0]
 
 
-def _sources(node: Node, query: Query) -> frozenset[Reference] | None:
+def _sources(node: Node, query: Query) -> frozenset[Column] | None:
     """Return the columns that alone decide an expression; None where something else does as well."""
     if is_a(node, ast.SubLink):
         return _sources_of_subquery(node, query)
@@ -206,29 +224,20 @@ def _sources(node: Node, query: Query) -> frozenset[Reference] | None:
     return None if None in below else frozenset().union(*(one for one in below if one is not None))
 
 
-def _sources_of_subquery(link: Node, query: Query) -> frozenset[Reference] | None:
+def _sources_of_subquery(link: Node, query: Query) -> frozenset[Column] | None:
     """Return the columns further out that a (SELECT …) depends on; it runs once if it depends on none of its query."""
     if link.subLinkType != SubLinkType.EXPR_SUBLINK:
         return None
-    around = _items_around(query)
-    found = set(columns_of(query.subquery(link)))
-    if None in found or any(one[0] in query.items for one in found if one):
+    found, around = query.subquery(link).named(), query.around()
+    if None in found or any(one.item in query.items for one in found if one):
         return None
-    return frozenset(one for one in found if one and one[0] in around)
-
-
-def _items_around(query: Query) -> set[Item]:
-    parent, found = query.parent, set[Item]()
-    while parent:
-        found |= set(parent.items)
-        parent = parent.parent
-    return found
+    return frozenset(one for one in found if one and one.item in around)
 
 
 def _is_closed(query: Query, is_fixed: IsFixed) -> bool:
     """Tell whether a query gives the same rows however often it is asked while other rows are counted."""
-    around = _items_around(query)
-    return not around or all(one is not None and (one[0] not in around or is_fixed(one)) for one in columns_of(query))
+    around = query.around()
+    return not around or all(one is not None and (one.item not in around or is_fixed(one)) for one in query.named())
 
 
 def _is_limited_to_one(node: Node) -> bool:
@@ -239,13 +248,17 @@ def _is_limited_to_one(node: Node) -> bool:
 def _is_aggregate(query: Query) -> bool:
     """Tell whether a SELECT makes one row of all."""
     node = query.node
-    if query.arms or query.rows or node.groupClause:
+    if query.arms or query.values or node.groupClause:
         return False
     return any(_calls(target, _is_aggregating) for target in (*query.returned, node.havingClause) if target)
 
 
 def _is_aggregating(call: Node) -> bool:
     return function_name(call) in AGGREGATES and call.over is None
+
+
+def _may_aggregate(call: Node) -> bool:
+    return call.over is None and function_name(call) not in SCALAR - AGGREGATES
 
 
 def _gives_one_each(query: Query) -> bool:
@@ -267,12 +280,7 @@ def _always_has_rows(source: Node, query: Query) -> bool:
         keeps = {"JOIN_LEFT": left, "JOIN_RIGHT": right, "JOIN_FULL": left or right}
         is_cross = source.quals is None and not source.usingClause and not source.isNatural
         return keeps.get(source.jointype.name, is_cross and left and right)
-    found = query.item_of(source)
-    return found.query is not None and at_least_one(found.query)
-
-
-def _inserts_one(query: Query) -> bool:
-    return is_a(query.node, ast.InsertStmt) and (query.source is None or at_most_one(query.source))
+    return any(item.query is not None and at_least_one(item.query) for item in query.items if item.node is source)
 
 
 def _always_inserts(query: Query) -> bool:
@@ -281,7 +289,7 @@ def _always_inserts(query: Query) -> bool:
     conflict = query.node.onConflictClause
     if conflict and (conflict.action == OnConflictAction.ONCONFLICT_NOTHING or conflict.whereClause):
         return False
-    table = query.items[0].table
+    table = query.target.table if query.target else None
     return table is not None and not _may_skip(table, query) and (query.source is None or at_least_one(query.source))
 
 
@@ -297,16 +305,16 @@ def _may_skip(table: Table, query: Query) -> bool:
     return False
 
 
-def _sorted_by(node: Node, query: Query) -> tuple[int | None, Reference | None]:
+def _sorted_by(node: Node, query: Query) -> tuple[int | None, Column | None]:
     """Return what ORDER BY names: a place in the list, or a column behind it. Of an expression nothing is known."""
     if is_a(node, ast.A_Const) and is_a(node.val, ast.Integer):
         return node.val.ival - 1, None
-    if not is_a(node, ast.ColumnRef):
-        return None, None
-    if len(node.fields) == 1:
-        for place, output in enumerate(query.outputs):
-            if output.name == node.fields[0].sval:
-                return place, None
+    if is_a(node, ast.ColumnRef) and len(node.fields) == 1:
+        names = [output.name for output in query.outputs]
+        if node.fields[0].sval in names:
+            return names.index(node.fields[0].sval), None
+        if None in names or not query.is_complete:
+            return None, None
     return None, query.find(node)
 
 
@@ -331,12 +339,13 @@ def _stands(pattern: Node, item: Item, query: Query) -> bool:
     return any(one.is_sure and _is_same(pattern, one.node, item, query) for one in query.conditions)
 
 
-def _is_same(pattern: object, node: object, item: Item, query: Query) -> bool:
+def _is_same(pattern: Node, node: Node, item: Item, query: Query) -> bool:
     if is_a(pattern, ast.ColumnRef) and is_a(node, ast.ColumnRef):
-        return query.find(node) == (item, pattern.fields[-1].sval)  # type: ignore[attr-defined]
+        own_names = list(item.table.columns) if item.table else []
+        return query.find(node) == Column(item, own_names.index(words(pattern.fields)[-1]))
     if isinstance(pattern, ast.Node) and type(pattern) is type(node):
         names = (name for name in pattern if name != "location")
         return all(_is_same(getattr(pattern, name), getattr(node, name), item, query) for name in names)
     if isinstance(pattern, tuple) and isinstance(node, tuple) and len(pattern) == len(node):
         return all(_is_same(one, other, item, query) for one, other in zip(pattern, node, strict=True))
-    return pattern == node
+    return bool(pattern == node)

@@ -11,9 +11,10 @@ from pglast import ast
 
 from service.database.errors import CONSTRAINTS
 from service.sqlcheck.faults import Fault
-from service.sqlcheck.relations import Node, Query, is_a
 from service.sqlcheck.schema import Schema, Table
+from service.sqlcheck.scopes import Query
 from service.sqlcheck.statements import Statement
+from service.sqlcheck.trees import Node, is_a
 
 CHECK = "contracts"
 

@@ -4,7 +4,7 @@ PostgreSQL prepares each statement and describes its parameters and columns. Whe
 rows there can be, is proved over the parse tree; what cannot be proved counts as possible.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +32,11 @@ from service.sqlcheck.constraints import check_raises
 from service.sqlcheck.faults import Fault
 from service.sqlcheck.null_uses import NullUses
 from service.sqlcheck.nullability import Prover
-from service.sqlcheck.relations import Node, Query, UnreadableError, children, expressions, is_a
+from service.sqlcheck.reader import UnreadableError, read
 from service.sqlcheck.schema import Schema
+from service.sqlcheck.scopes import Query
 from service.sqlcheck.statements import Statement
+from service.sqlcheck.trees import Node
 from service.sqlcheck.writes import writes
 
 CHECK = "contracts"
@@ -62,7 +64,7 @@ def check(statements: Sequence[Statement], schema: Schema, conn: psycopg.Connect
         yield from sources.faults(statement)
         try:
             description = _describe(conn, statement.sql)
-            query = Query(statement.tree, schema)
+            query, _ = read(statement.tree, schema)
         except _RefusedError as error:
             yield _refusal(statement, error)
         except UnreadableError as error:
@@ -132,8 +134,8 @@ class _Contract:
 
     def _subqueries(self) -> Iterator[Fault]:
         """A (SELECT …) that is a value fails where it has a second row."""
-        for link, query in _links(self._query):
-            if link.subLinkType == SubLinkType.EXPR_SUBLINK and not at_most_one(query.subquery(link)):
+        for link, query in (one for part in self._query.walk() for one in part.subqueries):
+            if link.subLinkType == SubLinkType.EXPR_SUBLINK and not at_most_one(query):
                 yield self._fault(
                     "Takes the value of a sub-select of which a second row cannot be ruled out, and fails where there"
                     " is one: limit it by every column of a unique index, or by LIMIT 1.",
@@ -294,19 +296,3 @@ def _longest(source: Source) -> int | None:
     """Return how many characters a field lets through at most; None where it says nothing."""
     lengths = [getattr(one, "max", None) for one in source.field.validators] if source.field else []
     return min((length for length in lengths if length is not None), default=None)
-
-
-def _links(query: Query) -> Iterable[tuple[Node, Query]]:
-    """Yield each query in an expression, with the query whose expression it is."""
-    for part in query:
-        for node in expressions(part):
-            yield from _links_below(node, part)
-
-
-def _links_below(node: Node, query: Query) -> Iterator[tuple[Node, Query]]:
-    if is_a(node, ast.SubLink):
-        yield node, query
-        yield from _links(query.subquery(node))
-    for child in children(node):
-        if not (is_a(node, ast.SubLink) and child is node.subselect):
-            yield from _links_below(child, query)

@@ -1,7 +1,5 @@
 """Functions of PostgreSQL of which something is known here; of any other nothing is."""
 
-from service.sqlcheck.relations import Node
-
 STRICT = frozenset(
     (  # noqa: SIM905 -- a word a line would be a screen
         "abs btrim cardinality ceil char_length date_trunc encode floor hashtextextended length lower ltrim"
@@ -28,9 +26,3 @@ SCALAR = STRICT | NEVER_NULL | AGGREGATES | {"current_setting", "extract"}
 
 VOLATILE = frozenset({"clock_timestamp", "gen_random_uuid", "pg_try_advisory_xact_lock", "random"})
 """They may give another value for each row that they are asked of."""
-
-
-def function_name(call: Node) -> str:
-    """Return the name of a function of PostgreSQL's own; empty for one of another schema."""
-    *schema, name = (part.sval for part in call.funcname)
-    return str(name) if schema in ([], ["pg_catalog"]) else ""

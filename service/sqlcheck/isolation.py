@@ -17,8 +17,9 @@ from pglast import ast
 from service.sqlcheck.faults import Fault
 from service.sqlcheck.reader import read
 from service.sqlcheck.schema import USERS, Schema
-from service.sqlcheck.scopes import Column, Item, Parameter, Query, Term, words
+from service.sqlcheck.scopes import Column, Item, Parameter, Query, Term
 from service.sqlcheck.statements import Statement
+from service.sqlcheck.trees import words
 
 CHECK = "isolation"
 
@@ -192,7 +193,7 @@ class _Proof:
             Column(item, position)
             for query in queries
             for item in query.items
-            if item.is_recursive
+            if item.itself
             for position in range(len(item.columns))
         }
         while True:
@@ -209,7 +210,7 @@ class _Proof:
             return term.number == self._number
         if term is None:
             return False
-        return term in self._limited or (not term.item.is_recursive and self._all_hold(term))
+        return term in self._limited or (not term.item.itself and self._all_hold(term))
 
     def trace(self, term: Term) -> Iterator[ast.Node]:
         """Yield what makes a term limited, from the term back to the parameter."""

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pglast import ast
 from pglast.enums import A_Expr_Kind, BoolExprType, NullTestType, SubLinkType
 
-from service.sqlcheck.functions import function_name
 from service.sqlcheck.nullability import NOTHING, Facts, Prover, if_true, unless_false, unless_true
-from service.sqlcheck.relations import Node, Query, children, is_a
+from service.sqlcheck.scopes import Query
+from service.sqlcheck.trees import Node, children, function_name, is_a
 from service.sqlcheck.writes import writes
 
 Finding = tuple[Node, str]
@@ -59,7 +59,7 @@ class NullUses:
         if conflict and conflict.whereClause:
             yield from self._condition(conflict.whereClause, query, known)
         values = [target.val for target in (*query.returned, *_assignments(node))] + [
-            value for row in query.rows for value in row
+            value for row in query.values for value in row
         ]
         values += [sort.node for sort in getattr(node, "sortClause", None) or ()]
         for value in values:

@@ -14,11 +14,12 @@ from pglast.enums import (
     SubLinkType,
 )
 
-from service.sqlcheck.cardinality import at_least_one
-from service.sqlcheck.functions import AGGREGATES, NEVER_NULL, STRICT, function_name
-from service.sqlcheck.relations import Node, Query, Reference, is_a
+from service.sqlcheck.cardinality import at_least_one, makes_row_of_none
+from service.sqlcheck.functions import AGGREGATES, NEVER_NULL, STRICT
+from service.sqlcheck.scopes import Column, Query
+from service.sqlcheck.trees import Node, function_name, is_a, operator_name
 
-Fact: TypeAlias = Reference | int
+Fact: TypeAlias = Column | int
 """What is known not to be NULL: a column, or a parameter by its number."""
 
 Facts: TypeAlias = frozenset[Fact]
@@ -62,16 +63,17 @@ class Prover:
         if query.arms:
             arms = query.arms if query.node.op == SetOperation.SETOP_UNION else query.arms[:1]
             return all(self.column(arm, place) for arm in arms)
-        if query.rows:
-            return all(self.expression(row[place], query) for row in query.rows)
+        if query.values:
+            return all(self.expression(row[place], query) for row in query.values)
         if any(is_a(group, ast.GroupingSet) for group in getattr(query.node, "groupClause", None) or ()):
             return False
-        # After a write a row is another, which a trigger may have had its hand in.
+        # After a write a row is another, which a trigger may have had its hand in, and an aggregate makes one of none.
         is_written = is_a(query.node, ast.UpdateStmt, ast.InsertStmt)
-        output, known = query.outputs[place], NOTHING if is_written else self.facts(query)
-        if output.reference:
-            return self._reference(output.reference, known)
-        return self.expression(output.node, query, known)
+        is_another = is_written or makes_row_of_none(query)
+        output, known = query.outputs[place], NOTHING if is_another else self.facts(query)
+        if output.column:
+            return self._reference(output.column, known)
+        return self.expression(output.value, query, known)
 
     def facts(self, query: Query) -> Facts:
         """Return what the conditions of a query make sure of in the rows that it reads."""
@@ -109,24 +111,22 @@ class Prover:
     def _all(self, nodes: Iterable[Node], query: Query, known: Facts) -> bool:
         return all(self.expression(one, query, known) for one in nodes)
 
-    def _reference(self, reference: Reference, known: Facts) -> bool:
-        if reference in known:
+    def _reference(self, column: Column, known: Facts) -> bool:
+        if column in known:
             return True
-        item, name = reference
+        item, position = column
         # A row of which one column is not NULL is none that an outer join has made up.
-        is_made_up = item.is_optional and not any(isinstance(fact, tuple) and fact[0] is item for fact in known)
-        if is_made_up or item.columns is None:
+        if item.is_optional and not any(isinstance(fact, Column) and fact.item is item for fact in known):
             return False
-        place = item.columns.index(name)
         if item.query:
-            return self.column(item.query, place)
-        return item.table is not None and tuple(item.table.columns.values())[place].not_null
+            return self.column(item.query, position)
+        return item.table is not None and list(item.table.columns.values())[position].not_null
 
     def _operation(self, node: Node, query: Query, known: Facts) -> bool:
         if node.kind in _DISTINCT_KINDS:
             return True
         is_strict = node.kind in _OPERAND_KINDS or (
-            node.kind == A_Expr_Kind.AEXPR_OP and node.name[-1].sval in _STRICT_OPERATORS
+            node.kind == A_Expr_Kind.AEXPR_OP and operator_name(node) in _STRICT_OPERATORS
         )
         return is_strict and self._all(operands(node), query, known)
 
@@ -180,9 +180,9 @@ def if_true(node: Node, query: Query) -> Facts:  # noqa: PLR0911 -- one a kind o
         return _strict(node.arg, query) if is_known else NOTHING
     if is_a(node, ast.A_Expr) and node.kind == A_Expr_Kind.AEXPR_BETWEEN:
         return _all_strict(operands(node), query)
-    if is_a(node, ast.A_Expr) and node.kind == A_Expr_Kind.AEXPR_OP_ANY and node.name[-1].sval == "=":
+    if is_a(node, ast.A_Expr) and node.kind == A_Expr_Kind.AEXPR_OP_ANY and operator_name(node) == "=":
         return _strict(node.lexpr, query)
-    if is_a(node, ast.A_Expr) and node.kind == A_Expr_Kind.AEXPR_OP and node.name[-1].sval == "=":
+    if is_a(node, ast.A_Expr) and node.kind == A_Expr_Kind.AEXPR_OP and operator_name(node) == "=":
         sides = [side.args if is_a(side, ast.RowExpr) else (side,) for side in operands(node)]
         return NOTHING.union(*(_all_strict(side, query) for side in sides))
     return _strict(node, query)
@@ -231,7 +231,7 @@ def _strict(node: Node, query: Query) -> Facts:  # noqa: PLR0911 -- one a kind o
     if node.kind in _OPERAND_KINDS:
         return _strict(node.lexpr, query)
     # NULL at the end of an array makes an array, and (a, NULL) = (b, c) is false where a is not b.
-    sides, operator = operands(node), node.name[-1].sval
+    sides, operator = operands(node), operator_name(node)
     if node.kind != A_Expr_Kind.AEXPR_OP or operator not in _STRICT_OPERATORS - {"||"}:
         return NOTHING
     if any(is_a(side, ast.RowExpr) for side in sides):

@@ -1,18 +1,18 @@
 """Scopes: what each name of a statement means to PostgreSQL, and what must be equal in the rows of a query.
 
 `service.sqlcheck.reader` makes a `Query` of a statement, with those inside it: what stands in its FROM, what it gives
-out, and the equalities that hold in each of its rows. Proofs follow the columns from there. Nothing is said of what is
-not understood: a proof that asks finds less then, never more.
+out, what is true of its rows, and which column each of its names means. Proofs follow the columns from there. Nothing
+is said of what is not understood: a proof that asks finds less then, never more.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pglast import ast
-from pglast.enums import A_Expr_Kind, BoolExprType
 
-from service.sqlcheck.schema import Table
+from service.sqlcheck.schema import Schema, Table
+from service.sqlcheck.trees import Node, is_a, words
 
 
 class Parameter(NamedTuple):
@@ -42,19 +42,21 @@ class Item:
         node: where it stands.
         table: the table of the schema that it is.
         query: the query whose rows it is.
+        itself: the recursive CTE around it, of whose rows it is some.
         given: what the columns of a row that is written are given, by position, each alternative.
         is_complete: whether `columns` are all of them.
-        is_recursive: whether it is a CTE inside itself.
+        is_optional: whether an outer join may make a row of NULLs of it.
     """
 
     name: str | None
     columns: tuple[str | None, ...]
-    node: ast.Node
+    node: Node
     table: Table | None = None
     query: "Query | None" = None
+    itself: "Query | None" = None
     given: Mapping[int, tuple["Output", ...]] = field(default_factory=dict)
     is_complete: bool = True
-    is_recursive: bool = False
+    is_optional: bool = False
 
     @property
     def owner(self) -> Column | None:
@@ -69,8 +71,9 @@ class Item:
 
     def sources(self, position: int) -> list["Output"]:
         """Return every output that a column may take its value from; none where that is not known."""
-        if self.query:
-            return [row[position] for row in self.query.rows] if self.query.is_complete else []
+        query = self.query or self.itself
+        if query:
+            return [row[position] for row in query.rows] if query.is_complete else []
         return list(self.given.get(position, ()))
 
 
@@ -87,8 +90,28 @@ class Equality:
 
     left: Term
     right: Term
-    node: ast.Node
+    node: Node
     binds: frozenset[Item]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Condition:
+    """A link of the AND chain of a WHERE or an ON.
+
+    Attributes:
+        node: the link.
+        binds: as those of an `Equality`.
+        is_where: whether it is of a WHERE, which is true of each row whatever is null-extended.
+    """
+
+    node: Node
+    binds: frozenset[Item]
+    is_where: bool
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is true of each row that comes out."""
+        return self.is_where or (bool(self.binds) and not any(item.is_optional for item in self.binds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +120,18 @@ class Output:
 
     name: str | None
     term: Term
-    node: ast.Node | None
+    node: Node
+
+    @property
+    def column(self) -> Column | None:
+        """The column that it is, if it is just that."""
+        return self.term if isinstance(self.term, Column) else None
+
+    @property
+    def value(self) -> Node:
+        """Its expression; None for a part of a `*`."""
+        value = self.node.val if is_a(self.node, ast.ResTarget) else self.node
+        return None if is_a(value, ast.ColumnRef) and is_a(value.fields[-1], ast.A_Star) else value
 
 
 @dataclass(eq=False)
@@ -106,35 +140,104 @@ class Query:
 
     Attributes:
         node: where it stands.
+        schema: the schema that it is held against.
+        outer: what its names mean that it has not itself.
         items: what it reads, and the rows that an UPDATE, a DELETE or an ON CONFLICT changes.
+        conditions: its WHERE and its ONs, link by link.
         equalities: what is equal in each of its rows.
+        names: what the names in its expressions mean, by the ids of their nodes; None for no column that is known.
         rows: what it gives out: one row of outputs, or one for each row of VALUES and each arm of a UNION.
         is_complete: whether `rows` hold every column.
-        queries: those directly inside: CTEs, arms, sub-selects, in FROM and in expressions.
+        queries: those that it is put together from: CTEs, arms, sub-selects in FROM, what an INSERT inserts.
+        subqueries: those in its expressions, each behind its link: EXISTS (…), ARRAY(…), (SELECT …).
+        arms: the two sides of a UNION, INTERSECT or EXCEPT.
+        source: what an INSERT inserts.
         inserted: the row that an INSERT adds.
         changed: the row that an UPDATE or an ON CONFLICT changes, or that a DELETE removes; one of `items`.
         conflict: the columns of an ON CONFLICT DO UPDATE.
         assignments: what SET assigns to the row that is changed, by position.
     """
 
-    node: ast.Node
+    node: Node
+    schema: Schema
+    outer: "Names | None" = None
     items: list[Item] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
     equalities: list[Equality] = field(default_factory=list)
+    names: dict[int, Column | None] = field(default_factory=dict)
     rows: list[list[Output]] = field(default_factory=list)
     is_complete: bool = True
     queries: list["Query"] = field(default_factory=list)
+    subqueries: list[tuple[Node, "Query"]] = field(default_factory=list)
+    arms: list["Query"] = field(default_factory=list)
+    source: "Query | None" = None
     inserted: Item | None = None
     changed: Item | None = None
     conflict: tuple[str, ...] = ()
     assignments: dict[int, Output] = field(default_factory=dict)
 
+    @property
+    def is_select(self) -> bool:
+        """Whether it is a SELECT or VALUES."""
+        return is_a(self.node, ast.SelectStmt)
+
+    @property
+    def target(self) -> Item | None:
+        """What it writes to."""
+        return self.changed or self.inserted
+
+    @property
+    def values(self) -> Sequence[Sequence[Node]]:
+        """The rows of a VALUES."""
+        return getattr(self.node, "valuesLists", None) or ()
+
+    @property
+    def returned(self) -> Sequence[Node]:
+        """Its list of columns, as it is written."""
+        if self.is_select:
+            return self.node.targetList or ()
+        return self.node.returningClause.exprs if self.node.returningClause else ()
+
+    @property
+    def outputs(self) -> Sequence[Output]:
+        """The columns that it gives; their names alone where one row of outputs does not say what they are."""
+        row = self.rows[0] if self.rows else []
+        is_known = self.is_complete and not self.values and not self.arms
+        return row if is_known else [Output(output.name, None, None) for output in row]
+
+    def __iter__(self) -> Iterator["Query"]:
+        """Yield this query and every one inside it that is no part of an expression."""
+        yield self
+        for query in self.queries:
+            yield from query
+
     def walk(self) -> Iterator["Query"]:
         """Yield this query and every one inside it."""
         yield self
-        for query in self.queries:
+        for query in (*self.queries, *(inner for _, inner in self.subqueries)):
             yield from query.walk()
 
-    def item(self, name: str | None, node: ast.Node, *renamed: Sequence[str]) -> Item:
+    def find(self, name: Node) -> Column | None:
+        """Return the column that a name in an expression of this query means."""
+        return self.names.get(id(name))
+
+    def subquery(self, link: Node) -> "Query":
+        """Return the query behind a link in an expression of this one."""
+        return next(inner for one, inner in self.subqueries if one is link)
+
+    def around(self) -> set[Item]:
+        """Return what the queries around this one have in scope for it."""
+        found, names = set[Item](), self.outer
+        while names:
+            found.update(names.items)
+            names = names.outer
+        return found
+
+    def named(self) -> set[Column | None]:
+        """Return each column that is named in this query or in one inside it; None for what is not known."""
+        return {column for query in self.walk() for column in query.names.values()}
+
+    def item(self, name: str | None, node: Node, *renamed: Sequence[str]) -> Item:
         """Return what reads its rows under a name, with the names that aliases give its first columns."""
         columns = tuple(output.name for output in self.rows[0]) if self.rows else ()
         for names in renamed:
@@ -196,13 +299,18 @@ class Names:
         found = [column for own, column in self.columns if own == name]
         return found[0] if len(found) == 1 else None
 
-    def term(self, node: object) -> Term:
+    def term(self, node: Node) -> Term:
         """Return what an expression is: a parameter, maybe cast to uuid, a column, or neither."""
         match node:
             case ast.ParamRef(number=int(number)):
                 return Parameter(number)
             case ast.TypeCast(arg=ast.ParamRef(number=int(number)), typeName=type_name) if _is_uuid(type_name):
                 return Parameter(number)
+        return self.column_of(node)
+
+    def column_of(self, node: Node) -> Column | None:
+        """Return the column that an expression is, if it is just that."""
+        match node:
             case ast.ColumnRef(fields=(ast.String(sval=str(name)),)):
                 return self.column(name)
             case ast.ColumnRef(fields=(ast.String(sval=str(qualifier)), ast.String(sval=str(name)))):
@@ -211,39 +319,10 @@ class Names:
         return None
 
 
-def conjuncts(node: ast.Node | None) -> Iterator[ast.Node]:
-    """Yield what must be true for a condition to be true: the links of its AND chain."""
-    if isinstance(node, ast.BoolExpr) and node.boolop == BoolExprType.AND_EXPR:
-        for part in node.args or ():
-            yield from conjuncts(part)
-    elif node is not None:
-        yield node
-
-
-def equals(node: ast.Node | None) -> Iterator[tuple[ast.Node, Any, Any]]:
-    """Yield each pair that a condition says is equal, behind the link of its AND chain that says so."""
-    for part in conjuncts(node):
-        if not isinstance(part, ast.A_Expr) or part.kind != A_Expr_Kind.AEXPR_OP:
-            continue
-        if words(part.name) not in (("=",), ("pg_catalog", "=")):
-            continue
-        match part.lexpr, part.rexpr:
-            case ast.RowExpr(args=left), ast.RowExpr(args=right) if left and right and len(left) == len(right):
-                for one, other in zip(left, right, strict=True):
-                    yield part, one, other
-            case left, right:
-                yield part, left, right
-
-
 def rename(columns: Iterable[str | None], names: Sequence[str]) -> tuple[str | None, ...]:
     """Return columns of which the first have other names, as an alias with a list gives them."""
     old = tuple(columns)
     return tuple(names[: len(old)]) + old[len(names) :]
-
-
-def words(names: Iterable[Any] | None) -> tuple[str, ...]:
-    """Return the words of a name that may be qualified, or of a list of names."""
-    return tuple(str(name.sval) for name in names or () if isinstance(name, ast.String))
 
 
 def _is_uuid(type_name: object) -> bool:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pglast import ast
 
 from service.sqlcheck.nullability import Prover
-from service.sqlcheck.relations import Node, Query, is_a
 from service.sqlcheck.schema import Column, Table
+from service.sqlcheck.scopes import Query
+from service.sqlcheck.trees import Node, is_a
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -61,13 +62,13 @@ def _inserted(query: Query, table: Table, names: list[str]) -> Iterator[Write]:
     source = query.source
     if source is None:  # DEFAULT VALUES
         return
-    for row in source.rows:
+    for row in source.values:
         for name, value in zip(names, row, strict=False):
             if not is_a(value, ast.SetToDefault):
                 yield Write(table, table.columns[name], value, source)
-    if not source.rows:
+    if not source.values:
         for place, (name, output) in enumerate(zip(names, source.outputs, strict=False)):
-            yield Write(table, table.columns[name], output.node, source, place)
+            yield Write(table, table.columns[name], output.value, source, place)
 
 
 def _assigned(value: Node) -> Node:

@@ -7,9 +7,11 @@ from pglast import parse_sql
 
 from service.sqlcheck.cardinality import at_least_one, at_most_one, is_total
 from service.sqlcheck.execution import rolled_back
-from service.sqlcheck.relations import Node, Query
+from service.sqlcheck.reader import read
 from service.sqlcheck.schema import Schema, read_schema
+from service.sqlcheck.scopes import Query
 from service.sqlcheck.scratch import Connection
+from service.sqlcheck.trees import Node
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -39,7 +41,7 @@ def schema(scratch: Connection) -> Schema:
 
 
 def query(schema: Schema, sql: str) -> Query:
-    return Query(cast(Node, parse_sql(sql)[0]).stmt, schema)
+    return read(cast(Node, parse_sql(sql)[0]).stmt, schema)[0]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,8 @@ def query(schema: Schema, sql: str) -> Query:
         "INSERT INTO users (email, password_hash) SELECT email, $2 FROM users WHERE id = $1 RETURNING id",
         "INSERT INTO skipping DEFAULT VALUES RETURNING id",
         "WITH gone AS (DELETE FROM users WHERE id = $1 RETURNING id) SELECT id FROM gone",
+        "WITH changed AS (UPDATE users SET email = $1 RETURNING id) SELECT 1 FROM changed WHERE id = $2",
+        "WITH added AS (INSERT INTO users SELECT id FROM tasks RETURNING id) SELECT 1 FROM added WHERE id = $1",
         "SELECT 1 FROM users, LATERAL (SELECT FROM tasks WHERE user_id = users.id LIMIT 1) AS x WHERE users.id = $1",
         "SELECT 1 FROM users, LATERAL (SELECT * FROM tasks WHERE user_id = users.id LIMIT 1) AS x WHERE users.id = $1",
         "SELECT 1 FROM users, LATERAL (SELECT EXISTS (SELECT users.id) LIMIT 1) AS x WHERE users.id = $1",
@@ -107,6 +111,9 @@ def test_a_second_row_is_ruled_out(schema: Schema, sql: str) -> None:
         "SELECT title FROM tasks WHERE user_id = $1 AND id = ours.anything()",
         "SELECT title FROM tasks WHERE user_id = $1 AND id = (SELECT id FROM users WHERE users.id = tasks.id)",
         "SELECT title FROM tasks WHERE user_id = $1 AND id = id",
+        "SELECT email FROM users WHERE id OPERATOR(ours.=) $1",
+        "SELECT email FROM ours.users WHERE id = $1",
+        "SELECT email FROM users TABLESAMPLE bernoulli (100)",
         "SELECT title FROM tasks LIMIT 2",
         "SELECT title FROM tasks LIMIT $1",
         "SELECT count(*) FROM tasks GROUP BY status",
@@ -141,8 +148,15 @@ def test_a_second_row_is_ruled_out(schema: Schema, sql: str) -> None:
         "DELETE FROM tasks WHERE user_id = $1 RETURNING id",
         "INSERT INTO users (email, password_hash) VALUES ($1, $2), ($3, $4) RETURNING id",
         "INSERT INTO users (email, password_hash) SELECT title, $1 FROM tasks RETURNING id",
+        # The id as it is now and the user as it was are no key.
+        "WITH a AS (UPDATE tasks SET user_id = id, id = 1 WHERE user_id = $1 RETURNING id) SELECT FROM a WHERE id = 1",
         "SELECT 1 FROM users JOIN unnest($1) AS y (id) USING (id) WHERE users.id = $1",
         "SELECT 1 FROM users, LATERAL (SELECT FROM unnest(ARRAY[users.id]) LIMIT 1) AS x",
+        # An aggregate gives a row for each user, whatever it is of.
+        "SELECT 1 FROM users, LATERAL (SELECT count(*) FROM tasks WHERE users.id = $1) AS x",
+        "SELECT 1 FROM users, LATERAL (SELECT jsonb_agg(id) FROM tasks WHERE users.id = $1 LIMIT 1) AS x",
+        "SELECT 1 FROM users, LATERAL (SELECT 1 FROM tasks WHERE users.id = $1 GROUP BY () LIMIT 1) AS x",
+        "SELECT 1 FROM users, LATERAL (SELECT 1 FROM tasks WHERE users.id = $1 HAVING true LIMIT 1) AS x",
         "SELECT 1 FROM users, LATERAL (SELECT FROM tasks WHERE EXISTS (SELECT users.id) LIMIT 1) AS x",
         "SELECT 1 FROM users, LATERAL (SELECT users.id IN (SELECT id FROM tasks) LIMIT 1) AS x",
         "SELECT x.id FROM users CROSS JOIN LATERAL (SELECT id FROM tasks WHERE user_id = users.id LIMIT 1) AS x",
@@ -226,6 +240,7 @@ SELECT newest.id FROM task_statuses CROSS JOIN LATERAL (
         "SELECT id FROM users UNION SELECT id FROM tasks ORDER BY id",
         "SELECT tasks.id FROM tasks JOIN users ON users.id = user_id ORDER BY email, tasks.id",
         "SELECT id FROM (SELECT id FROM users) AS u ORDER BY id",
+        "SELECT id, EXISTS (SELECT FROM tasks) FROM users ORDER BY id",
         LATERAL.format(
             columns="created_at, id, status", condition="user_id = $1 AND tasks.status = task_statuses.status"
         ),

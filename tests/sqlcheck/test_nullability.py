@@ -7,9 +7,11 @@ from pglast import parse_sql
 
 from service.sqlcheck.null_uses import NullUses
 from service.sqlcheck.nullability import Prover
-from service.sqlcheck.relations import Node, Query
+from service.sqlcheck.reader import read
 from service.sqlcheck.schema import Schema, read_schema
+from service.sqlcheck.scopes import Query
 from service.sqlcheck.scratch import Connection
+from service.sqlcheck.trees import Node
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -24,7 +26,7 @@ def schema(scratch: Connection) -> Schema:
 
 
 def query(schema: Schema, sql: str) -> Query:
-    return Query(cast(Node, parse_sql(sql)[0]).stmt, schema)
+    return read(cast(Node, parse_sql(sql)[0]).stmt, schema)[0]
 
 
 def is_never_null(schema: Schema, sql: str) -> bool:
@@ -147,6 +149,11 @@ def test_these_may_be_null(schema: Schema, expression: str) -> None:
         ("SELECT tasks.id FROM tasks RIGHT JOIN users ON users.id = tasks.user_id", False),
         ("SELECT users.id FROM tasks FULL JOIN users ON users.id = tasks.user_id", False),
         ("SELECT b.id FROM tasks AS a LEFT JOIN (tasks AS b JOIN users ON true) ON true", False),
+        ("SELECT b.id FROM tasks AS a LEFT JOIN (tasks AS b JOIN users ON b.id = users.id) ON true", False),
+        ("SELECT title FROM users LEFT JOIN (tasks JOIN sessions USING (user_id)) AS b ON true", False),
+        ("SELECT $9 FROM users LEFT JOIN (tasks JOIN sessions ON title = $9) AS b ON true", False),
+        ("SELECT t.title FROM tasks AS t, task_statuses AS t", False),
+        ("SELECT a.title FROM (SELECT x.*, title FROM unnest($1) AS x (y), tasks) AS a (a, title)", False),
         ("SELECT users.id FROM tasks LEFT JOIN users ON users.id = tasks.user_id WHERE users.email = $1", True),
         ("SELECT user_id FROM tasks LEFT JOIN sessions USING (user_id)", True),
         ("SELECT user_id FROM tasks RIGHT JOIN sessions USING (user_id)", True),
@@ -183,6 +190,9 @@ def test_these_may_be_null(schema: Schema, expression: str) -> None:
         ("SELECT user_id FROM tasks GROUP BY ROLLUP (user_id)", False),
         ("SELECT max(version) FROM tasks GROUP BY user_id", True),
         ("SELECT max(version) FROM tasks", False),
+        ("SELECT $9::text, count(*) FROM tasks WHERE title = $9", False),
+        ("SELECT $9::text FROM tasks WHERE title = $9 ORDER BY count(*)", False),
+        ("SELECT $9::text, count(*) OVER () FROM tasks WHERE title = $9", True),
         ("SELECT id FROM sessions, (SELECT NULL AS id) AS other (id_)", True),
         ("SELECT title FROM (SELECT title::text FROM tasks) AS t", True),
         ("SELECT text FROM (SELECT $9::text) AS t", False),

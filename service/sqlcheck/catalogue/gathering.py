@@ -28,8 +28,7 @@ from service.sqlcheck.faults import CheckError
 from service.sqlcheck.isolation import functions_of, limits
 from service.sqlcheck.nullability import Prover
 from service.sqlcheck.privileges import Privilege, Reason, reasons
-from service.sqlcheck.relations import Query as Relations
-from service.sqlcheck.relations import UnreadableError
+from service.sqlcheck.reader import UnreadableError, read
 from service.sqlcheck.schema import Schema, read_schema
 from service.sqlcheck.scratch import Connection
 from service.sqlcheck.sources import sources
@@ -133,7 +132,7 @@ def _outputs(
     columns: Sequence[DescribedColumn],
     fed: Mapping[str, Source],
 ) -> Iterator[Output]:
-    query = Relations(statement.tree, schema)
+    query, _ = read(statement.tree, schema)
     numbered = enumerate(statement.parameters, 1)
     prover = Prover({number for number, name in numbered if name not in fed or fed[name].is_nullable})
     # Of no row there is no value.
