@@ -58,8 +58,13 @@ async def _reasons(connection: Connection, query: Query) -> list[str]:
         if is_unavailable(error):
             raise
         return [str(error)]
-    types = [type_.name for type_ in prepared.get_parameters()]
-    columns = [(column.name, column.type.name) for column in prepared.get_attributes()]
+    types = tuple(type_.name for type_ in prepared.get_parameters())
+    columns = tuple((column.name, column.type.name) for column in prepared.get_attributes())
+    return _breaches(query, types, columns)
+
+
+@cache
+def _breaches(query: Query, types: tuple[str, ...], columns: tuple[tuple[str, str], ...]) -> list[str]:
     return breaches(query.about, query.operator, list(zip(query.parameters, types, strict=True)), columns)
 
 

@@ -153,7 +153,7 @@ def read_source(text: str, parameters: Sequence[str]) -> dict[str, Source]:
         return {parameter: _field(schema, name or parameter)}
     if name:
         raise ContractError(f"Takes {text}, which does not say for which parameter: write `parameter from {text}`.")
-    known = schema().load_fields
+    known = _load_fields(schema)
     fed = {one: _field(schema, one) for one in parameters if one in known}
     if not fed:
         raise ContractError(f"Takes {text}, which feeds none of its parameters: remove it.")
@@ -281,6 +281,11 @@ def breaches(
     return told
 
 
+@cache
+def _load_fields(schema: type[marshmallow.Schema]) -> Mapping[str, fields.Field[Any]]:
+    return schema().load_fields
+
+
 def _setting(text: str, parameter: str | None, name: str | None) -> Source:
     hint = get_type_hints(Settings).get(name or "")
     if not parameter or hint is None:
@@ -289,7 +294,7 @@ def _setting(text: str, parameter: str | None, name: str | None) -> Source:
 
 
 def _field(schema: type[marshmallow.Schema], name: str) -> Source:
-    field = schema().load_fields.get(name)
+    field = _load_fields(schema).get(name)
     if field is None:
         raise ContractError(f"Takes {schema.__name__}.{name}, but {schema.__name__} has no such field.")
     is_sent = not issubclass(schema, (Row, Representation))

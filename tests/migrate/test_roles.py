@@ -19,7 +19,10 @@ from service.resources import resource_folder
 from service.sqlcheck.execution import explain, rolled_back
 from service.sqlcheck.scratch import fill
 from service.sqlcheck.statements import read_statements
-from tests.conftest import POSTGRESQL_15, VERSIONS
+from tests.conftest import POSTGRESQL_15
+from tests.sharing import on_each_postgresql, on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 MIGRATIONS = resource_folder("migrations")
 ROLES_SCRIPT = MIGRATIONS.parent / "docs" / "roles.sql"
@@ -31,7 +34,14 @@ NewDatabase = Callable[..., Dsn]
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a server of its own as conftest.py has what needs one that is shared."""
+    mark = metafunc.definition.get_closest_marker("on_postgresql")
+    if mark and "server" in metafunc.fixturenames:
+        metafunc.parametrize("server", mark.args, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def server(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
     """A server of the module's own: roles are of a whole server, and other tests need theirs."""
     if request.param == "postgresql-15" and not POSTGRESQL_15.is_dir():
@@ -112,6 +122,7 @@ def test_the_roles_are_made_where_there_are_none_and_nobody_can_log_in_as_one(ne
     assert roles(dsn) == [("task_app", False, False), ("task_owner", False, False), ("task_readonly", False, False)]
 
 
+@on_each_postgresql
 def test_who_is_no_superuser_but_may_create_roles_makes_them(
     server: embedded.Server, new_database: NewDatabase
 ) -> None:
@@ -131,6 +142,7 @@ def test_roles_that_exist_are_left_as_they_are(server: embedded.Server, new_data
     assert roles(dsn) == [("task_app", True, False), ("task_owner", True, False), ("task_readonly", True, False)]
 
 
+@on_each_postgresql
 def test_an_owner_who_may_not_create_roles_migrates_where_they_exist(
     server: embedded.Server, new_database: NewDatabase
 ) -> None:
@@ -145,6 +157,7 @@ def test_an_owner_who_may_not_create_roles_migrates_where_they_exist(
     assert privileges(dsn) == privileges(other) != set()
 
 
+@on_each_postgresql
 def test_where_roles_can_neither_be_found_nor_made_nothing_changes_until_the_script_has_run(
     server: embedded.Server, new_database: NewDatabase, run_script: RunScript
 ) -> None:
@@ -197,6 +210,7 @@ def test_two_databases_of_a_server_can_be_migrated_at_once(new_database: NewData
     assert privileges(dsns[0]) == privileges(dsns[1]) != set()
 
 
+@on_each_postgresql
 def test_what_a_deployment_makes_belongs_to_the_owner_and_the_service_runs_on_it(
     new_database: NewDatabase, run_script: RunScript
 ) -> None:

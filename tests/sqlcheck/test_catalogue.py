@@ -1,9 +1,6 @@
 """The catalogue says all that there is to say, the same wherever it is made, and nothing in it is taken as markup."""
 
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -134,25 +131,6 @@ def page(contents: dict[str, str]) -> Page:
 
 def test_the_files_in_docs_are_what_sql_and_migrations_make_of_them(contents: dict[str, str]) -> None:
     assert drifted(contents, _TOP / "docs") == [], "Run `make catalogue`."
-
-
-def test_the_command_makes_the_same_on_another_database_and_says_what_has_drifted(
-    contents: dict[str, str], tmp_path: Path
-) -> None:
-    (tmp_path / "docs").mkdir()
-    drifted_one = contents | {"queries.md": contents["queries.md"].replace("# The queries", "# Some queries")}
-    save(drifted_one, tmp_path / "docs")
-    # Sets are in another order in each process, unless it is told which.
-    checked = subprocess.run(
-        [sys.executable, "-m", "service", "sql", "catalogue", "--check"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(_TOP), "PYTHONHASHSEED": "4711"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert checked.stdout == "docs/queries.md:3 is not what sql/ and migrations/ make of it: run `make catalogue`.\n"
-    assert (checked.returncode, checked.stderr) == (1, "")
 
 
 def test_files_are_written_where_they_are_looked_for(tmp_path: Path) -> None:
@@ -429,7 +407,7 @@ def test_the_diagram_of_the_service_can_be_read(catalogue: Catalogue) -> None:
 
 
 @given(_schemas())
-@settings(max_examples=100, database=None, derandomize=True, deadline=None)
+@settings(max_examples=50, database=None, derandomize=True, deadline=None)
 def test_the_diagram_of_any_schema_can_be_read(tables: list[Table]) -> None:
     found = draw(tables)
     assert len(found.boxes) == len(tables)

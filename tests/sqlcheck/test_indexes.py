@@ -83,7 +83,6 @@ def test_every_index_of_the_service_is_needed_and_by_what(scratch: Connection) -
     assert {"update_client_revoked: execution", "delete_user: execution"} <= set(uses["revocations_pkey"])
 
 
-@on_each_postgresql
 def test_to_drop_each_index_leaves_everything_as_it_was(scratch: Connection) -> None:
     def state() -> object:
         return read_schema(scratch), scratch.execute("SELECT count(*), max(version) FROM tasks").fetchall()
@@ -93,7 +92,6 @@ def test_to_drop_each_index_leaves_everything_as_it_was(scratch: Connection) -> 
     assert state() == before
 
 
-@on_each_postgresql
 @pytest.mark.parametrize("columns", ["user_id, title", "user_id, id", "completed_at"])
 def test_an_index_that_nothing_needs_is_a_fault(changed: Connection, check: Check, columns: str) -> None:
     changed.execute(f"CREATE INDEX tasks_new_idx ON tasks ({columns})")
@@ -129,7 +127,6 @@ def test_a_statement_that_is_at_fault_anyway_needs_no_index_for_that(changed: Co
     assert "No statement needs tasks_new_idx" in check("tasks_new_idx", statements=statements)
 
 
-@on_each_postgresql
 def test_a_unique_constraint_is_needed_by_what_says_that_it_can_raise_it(changed: Connection, check: Check) -> None:
     changed.execute("ALTER TABLE login_failures ADD CONSTRAINT login_failures_both_key UNIQUE (subject, failures)")
     assert "No statement needs login_failures_both_key" in check(
@@ -157,7 +154,6 @@ def test_a_unique_index_is_needed_by_a_proof(changed: Connection, check: Check) 
     assert uses["task_statuses_position_key"] == ["list_task_statuses: contracts"]
 
 
-@on_each_postgresql
 def test_an_index_that_a_trigger_needs_is_needed_by_what_fires_it(check: Check) -> None:
     statements = only("purge_revocations", "delete_task")
     assert "No statement needs revocations_pkey" in check("revocations_pkey", statements=statements)
@@ -194,7 +190,6 @@ def check_foreign_key(changed: Connection, check: Check) -> Callable[[str], str]
     return _check
 
 
-@on_each_postgresql
 @pytest.mark.parametrize(
     "more",
     [
@@ -210,7 +205,6 @@ def test_a_foreign_key_has_an_index(check_foreign_key: Callable[[str], str], mor
     assert check_foreign_key(more) == NO_SUPPORT
 
 
-@on_each_postgresql
 @pytest.mark.parametrize(
     "more",
     [

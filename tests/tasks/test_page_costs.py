@@ -10,6 +10,9 @@ import pytest
 
 from service.database.queries import queries
 from tests.benchmarks.pages import MODES, PAGE_SIZE, STATEMENTS, Cost, load_tasks, page_cost, position_of_page
+from tests.sharing import on_one_postgresql
+
+pytestmark = on_one_postgresql  # `sql check` sees to it that the plans are the same on each
 
 # A page may straddle one more page of the table and of the index, for each of three statuses; and chance.
 _SLACK = 8
