@@ -6,6 +6,7 @@ from service.accounts.emails import canonical_email
 from service.accounts.passwords import is_common
 from service.accounts.unicode import nfkc
 from service.http.fields import Message, Representation, Schema, Text, Timestamp, about, length
+from service.http.rows import USER_EXAMPLE
 
 
 class Email(Text):
@@ -91,7 +92,7 @@ class TokenPair(Representation):
 class User(Representation):
     """A user, as the user may see it."""
 
-    id = fields.UUID(metadata=about("Names the user for good.", "0b6f7d53-8a4e-4c1e-9a45-3f1d2c5b7a90"))
+    id = fields.UUID(metadata=about("Names the user for good.", USER_EXAMPLE))
     email = Text(metadata=_EMAIL)
     created_at = Timestamp(metadata=about("When the account was made.", _TIME))
     updated_at = Timestamp(metadata=about("When it last changed.", _TIME))

@@ -10,6 +10,7 @@ import psycopg
 
 from service.cli.common import Refusal, as_json_option, database, refusing
 from service.dsn import Dsn
+from service.migrate.errors import one_line
 from service.resources import resource_folder
 from service.settings import Settings
 from service.sqlcheck import stats
@@ -81,7 +82,7 @@ def show_stats(*, as_json: bool) -> None:
             with psycopg.connect(dsn.direct.libpq_url) as connection:
                 found = stats.read_stats(connection)
         except psycopg.OperationalError as error:
-            raise Refusal(f"The database at {dsn} cannot be used: {' '.join(str(error).split())}") from None
+            raise Refusal(f"The database at {dsn} cannot be used: {one_line(error)}") from None
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
     else:

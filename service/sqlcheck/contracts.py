@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 from pglast import ast
 from pglast.enums import SubLinkType
-from psycopg import pq
 
 from service.http.contracts import (
     AT_MOST_ONE,
@@ -29,6 +28,7 @@ from service.http.fields import IsSet
 from service.sqlcheck import sources
 from service.sqlcheck.cardinality import at_least_one, at_most_one, is_total
 from service.sqlcheck.constraints import check_raises
+from service.sqlcheck.execution import RefusedError, describe, rolled_back
 from service.sqlcheck.faults import Fault
 from service.sqlcheck.null_uses import NullUses
 from service.sqlcheck.nullability import Prover
@@ -50,22 +50,14 @@ class Description:
     columns: tuple[tuple[str, str], ...]
 
 
-class _RefusedError(Exception):
-    """PostgreSQL cannot prepare a statement; `position` is the character that it blames, from 1."""
-
-    def __init__(self, message: str, position: int | None) -> None:
-        super().__init__(message)
-        self.position = position
-
-
 def check(statements: Sequence[Statement], schema: Schema, conn: psycopg.Connection[Any]) -> Iterator[Fault]:
     """Yield what breaks the contract of each statement, on a database that has the schema."""
     for statement in statements:
         yield from sources.faults(statement)
         try:
-            description = _describe(conn, statement.sql)
+            description = _describe(conn, statement)
             query, _ = read(statement.tree, schema)
-        except _RefusedError as error:
+        except RefusedError as error:
             yield _refusal(statement, error)
         except UnreadableError as error:
             told = f"Is or has a {error}, of which nothing can be proved: write SELECT, INSERT, UPDATE or DELETE."
@@ -246,19 +238,14 @@ class _Contract:
         return self._statement.fault(CHECK, told, node)
 
 
-def _describe(conn: psycopg.Connection[Any], sql: str) -> Description:
-    """Prepare a statement, and return what PostgreSQL says of it.
+def _describe(conn: psycopg.Connection[Any], statement: Statement) -> Description:
+    """Return what PostgreSQL says of a statement.
 
     Raises:
-        _RefusedError: PostgreSQL does not prepare it.
+        RefusedError: PostgreSQL does not prepare it.
     """
-    with conn.transaction(force_rollback=True):
-        prepared = conn.pgconn.prepare(b"", sql.encode())
-        if prepared.status != pq.ExecStatus.COMMAND_OK:
-            position = prepared.error_field(pq.DiagnosticField.STATEMENT_POSITION)
-            message = prepared.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"it does not say why"
-            raise _RefusedError(message.decode(), int(position) if position else None)
-        described = conn.pgconn.describe_prepared(b"")
+    with rolled_back(conn):
+        described = describe(conn, statement)
     types = conn.adapters.types
 
     def type_name(oid: int) -> str:
@@ -277,7 +264,7 @@ def _describe(conn: psycopg.Connection[Any], sql: str) -> Description:
     )
 
 
-def _refusal(statement: Statement, error: _RefusedError) -> Fault:
+def _refusal(statement: Statement, error: RefusedError) -> Fault:
     told = f"PostgreSQL does not prepare it: {error}. Correct it, or the migration that made the schema."
     if error.position is None:
         return statement.fault(CHECK, told)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from marshmallow import ValidationError
+from psycopg import pq
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from service.database.pool import PLANNING
@@ -76,6 +77,32 @@ def run(connection: Connection, statement: Statement) -> tuple[int, object]:
         cursor = connection.execute(_call(arguments))
         row = cursor.fetchone() if cursor.description else None
     return cursor.rowcount, row[0] if row else None
+
+
+class RefusedError(Exception):
+    """PostgreSQL does not prepare a statement; `position` is the character that it blames, from 1."""
+
+    def __init__(self, message: str, position: int | None) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+def describe(connection: Connection, statement: Statement) -> pq.abc.PGresult:
+    """Prepare a statement, and return what PostgreSQL says of its parameters and columns.
+
+    Args:
+        connection: in a transaction that is rolled back.
+        statement: the statement.
+
+    Raises:
+        RefusedError: PostgreSQL does not prepare it.
+    """
+    prepared = connection.pgconn.prepare(b"", statement.sql.encode())
+    if prepared.status != pq.ExecStatus.COMMAND_OK:
+        position = prepared.error_field(pq.DiagnosticField.STATEMENT_POSITION)
+        message = prepared.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"it does not say why"
+        raise RefusedError(message.decode(), int(position) if position else None)
+    return connection.pgconn.describe_prepared(b"")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import psycopg
 from pglast import ast, parse_sql
 from psycopg.sql import SQL, Composed, Identifier
 
+from service.migrate.errors import reason
 from service.resources import resource_folder
 from service.sqlcheck.execution import ExampleError, explain, rolled_back
 from service.sqlcheck.faults import CheckError, Fault
@@ -125,19 +126,19 @@ def _missing(needs: _Needs, granted: set[Privilege], schema: Schema) -> Iterator
     served = granted | {need for one in needs.values() for need in one if need.column != ANY}
     told = set[Privilege]()
     for statement, its_reasons in needs.items():
-        for need, reason in sorted(its_reasons.items()):
+        for need, why_needed in sorted(its_reasons.items()):
             having = served if need.column == ANY else granted
             if need in told or any(one.serves(need) for one in having):
                 continue
             told.add(need)
-            why = f", for its trigger {reason.trigger}" if reason.trigger else ""
+            why = f", for its trigger {why_needed.trigger}" if why_needed.trigger else ""
             why += ", to lock rows" if (need.verb, need.column) == ("UPDATE", ANY) else ""
             # The last column is the least likely to be of a key.
             grant = replace(need, column=[*schema.tables[need.table].columns][-1]) if need.column == ANY else need
             yield statement.fault(
                 _CHECK,
                 f"Needs {need}{why}, which {APP} has not been granted: add a migration with GRANT {grant} TO {APP}.",
-                reason.node,
+                why_needed.node,
             )
 
 
@@ -186,12 +187,12 @@ def _unproven(needs: _Needs, exact: set[Privilege], connection: Connection) -> I
             working.add(statement)
         elif not isinstance(error, psycopg.errors.InsufficientPrivilege):
             yield statement.fault(
-                _CHECK, f"Fails with its examples: {_said(error)}. Mend the examples of what its Takes names."
+                _CHECK, f"Fails with its examples: {reason(error)}. Mend the examples of what its Takes names."
             )
         elif all(any(one.serves(need) for one in exact) for need in its_needs):
             yield statement.fault(
                 _CHECK,
-                f"Fails as {APP}: {_said(error)}, which is more than what its tables and their triggers need:"
+                f"Fails as {APP}: {reason(error)}, which is more than what its tables and their triggers need:"
                 " do without it.",
             )
     for privilege in sorted(exact):
@@ -268,10 +269,6 @@ def _of_anybody(grants: Iterable[_Grant]) -> Iterator["_Told"]:
 
 def _revoking(privilege: Privilege, role: str) -> str:
     return f"REVOKE {privilege} FROM {role}"
-
-
-def _said(error: psycopg.Error) -> str:
-    return error.diag.message_primary or " ".join(str(error).split())
 
 
 def _written_grants(migrations: Path) -> _Written:

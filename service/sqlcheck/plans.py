@@ -22,6 +22,7 @@ from pglast import ast
 from pglast.visitors import Visitor
 from psycopg.sql import SQL, Identifier
 
+from service.migrate.errors import reason
 from service.sqlcheck.execution import ExampleError, PlanNode, explain, rolled_back, run
 from service.sqlcheck.faults import Fault
 from service.sqlcheck.plan_trees import INDEX_SCANS, clauses_of, conditions, keys, nodes
@@ -81,7 +82,7 @@ def _faults(statement: Statement, label: Label, schema: Schema, connection: Conn
         with rolled_back(connection):
             plan = explain(connection, statement)
     except psycopg.Error as error:
-        yield f"PostgreSQL cannot plan it ({_told(error)}): mend the statement."
+        yield f"PostgreSQL cannot plan it ({reason(error)}): mend the statement."
         return
     yield from faults_of_plan(statement, plan, schema, connection.info.server_version // 10000)
     given = ", ".join(source.name for source in sources(statement).values())
@@ -95,7 +96,7 @@ def _faults(statement: Statement, label: Label, schema: Schema, connection: Conn
         yield f"Cannot be run: {error}."
         return
     except psycopg.Error as error:
-        yield f"Fails with {examples} ({_told(error)}): mend the statement, the examples or service/sqlcheck/rows.sql."
+        yield f"Fails with {examples} ({reason(error)}): mend the statement, the examples or service/sqlcheck/rows.sql."
         return
     if not count or (statement.operator == "$" and not value):
         found = "nothing" if not count or value is None else value
@@ -229,7 +230,3 @@ def _faults_of_reading(plan: PlanNode, *, may_discard: bool) -> Iterator[str]:
                 f"Its {scan} keeps {kept} rows, and discards {removed} for want of {condition}: have an index that"
                 " knows, or say `discards` and, behind a semicolon, why."
             )
-
-
-def _told(error: psycopg.Error) -> str:
-    return error.diag.message_primary or str(error)

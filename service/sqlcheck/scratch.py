@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Identifier
 from service.database import embedded
 from service.dsn import Dsn
 from service.migrate import runner
+from service.migrate.errors import one_line, reason
 from service.sqlcheck.faults import CheckError
 
 _ROWS = Path(__file__).with_name("rows.sql")
@@ -53,7 +54,7 @@ def scratch_database(server: Dsn | None, migrations: Path, programs: Path | None
             finally:
                 administrator.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
     except psycopg.OperationalError as error:
-        raise CheckError(f"Cannot make a database on {server}: {' '.join(str(error).split())}") from error
+        raise CheckError(f"Cannot make a database on {server}: {one_line(error)}") from error
 
 
 def _filled(dsn: Dsn, migrations: Path) -> Iterator[Connection]:
@@ -73,8 +74,7 @@ def fill(connection: Connection) -> None:
     try:
         connection.execute(_ROWS.read_bytes())
     except psycopg.Error as error:
-        said = error.diag.message_primary or " ".join(str(error).split())
         raise CheckError(
-            f"The rows of service/sqlcheck/rows.sql do not suit the schema: {said}. Change them."
+            f"The rows of service/sqlcheck/rows.sql do not suit the schema: {reason(error)}. Change them."
         ) from error
     connection.execute("VACUUM (ANALYZE)")

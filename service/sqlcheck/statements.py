@@ -14,6 +14,7 @@ from pglast.visitors import Visitor
 
 from service.database.queries import Query, QueryError, read_queries
 from service.http.contracts import LABELS
+from service.migrate.errors import one_line
 from service.sqlcheck.faults import CheckError, Fault
 
 NodeT = TypeVar("NodeT", bound=ast.Node)
@@ -108,7 +109,7 @@ def read_statements(folder: Path) -> list[Statement]:
     try:
         return [_read(query) for query in read_queries(folder)]
     except (QueryError, SQLParseException) as error:
-        raise CheckError(" ".join(str(error).split())) from error
+        raise CheckError(one_line(error)) from error
 
 
 def _read(query: Query) -> Statement:

@@ -20,6 +20,7 @@ from service.http.fields import (
     length,
     not_blank,
 )
+from service.http.rows import USER_EXAMPLE
 
 _STATUS_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -98,7 +99,7 @@ class Task(Representation):
     """A task, as its owner sees it."""
 
     id = fields.UUID(metadata=about("Names the task for good.", "5d1c9c1e-6b0a-4f6e-8f57-2f0c8d0e4b11"))
-    user_id = fields.UUID(metadata=about("Whose it is.", "0b6f7d53-8a4e-4c1e-9a45-3f1d2c5b7a90"))
+    user_id = fields.UUID(metadata=about("Whose it is.", USER_EXAMPLE))
     title = Text(metadata=_TITLE)
     description = Text(allow_none=True, metadata=_DESCRIPTION)
     status = Text(metadata=_STATUS)

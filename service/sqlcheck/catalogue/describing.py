@@ -8,7 +8,8 @@ from typing import Final
 import aiosql
 from psycopg import pq
 
-from service.sqlcheck.execution import rolled_back
+from service.sqlcheck import execution
+from service.sqlcheck.execution import RefusedError, rolled_back
 from service.sqlcheck.faults import CheckError
 from service.sqlcheck.scratch import Connection
 from service.sqlcheck.statements import Statement
@@ -47,11 +48,10 @@ def describe(connection: Connection, statement: Statement) -> tuple[list[str], l
         CheckError: PostgreSQL does not prepare it.
     """
     with rolled_back(connection):
-        prepared = connection.pgconn.prepare(b"", statement.sql.encode())
-        if prepared.status != pq.ExecStatus.COMMAND_OK:
-            message = prepared.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"it does not say why"
-            raise CheckError(str(statement.fault("catalogue", f"PostgreSQL does not prepare it: {message.decode()}.")))
-        described = connection.pgconn.describe_prepared(b"")
+        try:
+            described = execution.describe(connection, statement)
+        except RefusedError as error:
+            raise CheckError(str(statement.fault("catalogue", f"PostgreSQL does not prepare it: {error}."))) from error
         parameters = [described.param_type(place) for place in range(described.nparams)]
         types = [type_name(name) for (name,) in _queries.list_types(connection, types=parameters)]
         return types, list(_columns(connection, described))
