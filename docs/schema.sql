@@ -387,10 +387,6 @@ COMMENT ON CONSTRAINT tasks_status_fkey ON public.tasks IS 'No index supports it
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
-GRANT USAGE ON SCHEMA public TO task_owner;
-GRANT USAGE ON SCHEMA public TO task_app;
-GRANT USAGE ON SCHEMA public TO task_readonly;
-
 GRANT SELECT ON TABLE public.clients TO task_app;
 
 GRANT SELECT(id) ON TABLE public.clients TO task_readonly;

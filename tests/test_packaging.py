@@ -34,6 +34,7 @@ def test_the_wheel_holds_the_code_and_the_sql_and_nothing_else(wheel: Path) -> N
         files = {f"service/{folder}/{file.name}" for file in resource_folder(folder).glob("*.sql")}
         assert files
         assert files <= names
+    assert {"service/docs/schema.sql", "service/migrations/checksums.txt"} <= names
     code = {str(file.relative_to(_ROOT)) for file in (_ROOT / "service").rglob("*") if file.is_file()}
     assert {name for name in code if "__pycache__" not in name} <= names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"service", "task_service"}

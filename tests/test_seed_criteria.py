@@ -432,7 +432,7 @@ async def test_migrations_roll_back_and_apply_again(dsn: Dsn) -> None:
     connection = await asyncpg.connect(dsn.asyncpg_url)
     try:
         before = await connection.fetchrow(SHAPE)
-        rolled_back = await asyncio.to_thread(runner.rollback, dsn, folder, count=len(everything))
+        rolled_back = await asyncio.to_thread(runner.rollback, dsn, folder, count=len(everything), lose_data=True)
         assert rolled_back == everything[::-1]
         nothing = await connection.fetchrow(SHAPE)
         assert nothing

@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings."""
+"""The command line. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings; `migrate` has one more."""
 
 import click
 

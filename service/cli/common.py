@@ -1,11 +1,13 @@
 """What the commands share: refusing in a line, the database, and one question put to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 import click
+import orjson
 import psycopg
 
 from service.accounts.clients import ClientRefused
@@ -13,7 +15,8 @@ from service.database import embedded
 from service.database.errors import DatabaseUnusable
 from service.database.pool import Database
 from service.dsn import Dsn
-from service.migrate.errors import MigrationError
+from service.generated import NotWritten, drifted, save
+from service.history.files import MigrationError
 from service.serve import ServeError
 from service.settings import Settings, SettingsError
 from service.sqlcheck.faults import CheckError
@@ -22,6 +25,16 @@ YEAR_SECONDS = 365 * 86_400
 # So that `sql stats` has something to tell of it.
 _COUNTING = {"shared_preload_libraries": "pg_stat_statements"}
 _T = TypeVar("_T")
+# Each has a message of one line.
+_REFUSALS = (
+    CheckError,
+    ClientRefused,
+    DatabaseUnusable,
+    MigrationError,
+    NotWritten,
+    ServeError,
+    embedded.EmbeddedError,
+)
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
 
@@ -46,11 +59,33 @@ def refusing() -> Iterator[None]:
     """Turn what the service refuses to do into a line on stderr and an exit code, never a traceback."""
     try:
         yield
-    except (CheckError, ServeError, ClientRefused, DatabaseUnusable, embedded.EmbeddedError, MigrationError) as error:
+    except _REFUSALS as error:
         raise Refusal(str(error)) from error
     except SettingsError as error:
         lines = [f"{name}: {' '.join(messages)}" for name, messages in error.faults.items()]
         raise WrongSettings("\n".join(lines)) from None
+
+
+def write_or_compare(contents: Mapping[Path, str], command: str, *, only_check: bool, as_json: bool = False) -> None:
+    """Write files that are generated, with a line for each; or say which has drifted, and exit with 1.
+
+    Args:
+        contents: what each should say.
+        command: what writes them, for whoever has to.
+        only_check: whether to write nothing.
+        as_json: whether to say it in JSON.
+    """
+    lines = drifted(contents, command) if only_check else []
+    if not only_check:
+        save(contents)
+    if as_json:
+        told = {"drifted": lines} if only_check else {"written": [str(path) for path in contents]}
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    else:
+        for line in lines if only_check else [f"Wrote {path}." for path in contents]:
+            click.echo(line)
+    if lines:
+        raise click.exceptions.Exit(1)
 
 
 @contextmanager

@@ -1,69 +1,213 @@
-"""Migrations: applied, inspected and rolled back."""
+"""Migrations: planned, applied, inspected, verified, rolled back, written down, and begun."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import orjson
 
-from service.cli.common import as_json_option, database, refusing
+from service.cli.common import Refusal, as_json_option, database, refusing, write_or_compare
 from service.database import embedded
 from service.dsn import Dsn
-from service.migrate import runner, snapshot
+from service.history.files import CHECKSUMS, MigrationError, checksums, read_migrations
+from service.history.standing import State
+from service.migrate import locks, measuring, planning, runner, snapshot
+from service.migrate.drafting import draft
+from service.migrate.progress import DEFAULT, Conduct, Progress, Report
 from service.resources import resource_folder
 from service.settings import Settings
+
+_PENDING = 3
+_SCHEMA = "schema.sql"
+
+_wait = click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    default=DEFAULT.patience,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another run.",
+)
+_out_of_order = click.option(
+    "--allow-out-of-order", is_flag=True, help="Apply what comes before something that is applied; that is noted."
+)
 
 
 @click.group()
 def migrate() -> None:
-    """Apply, inspect and roll back the migrations."""
+    """Plan, apply, inspect and roll back the migrations.
+
+    Exit codes: 0 nothing is wrong, 1 refused or failed, 2 wrong usage or settings, 3 migrations are pending, which only
+    `status --exit-code` says. Lines on stderr tell of what a run waits for, and why it failed.
+    """
 
 
 @migrate.command()
-def apply() -> None:
-    """Apply the pending migrations, one line each."""
-    with refusing(), database(Settings.load(with_keys=False)) as dsn:
-        if not apply_pending(dsn):
-            click.echo("Nothing to apply.")
-
-
-@migrate.command()
+@_out_of_order
 @as_json_option
-def status(*, as_json: bool) -> None:
-    """Say of each migration whether it is applied."""
+def plan(*, allow_out_of_order: bool, as_json: bool) -> None:
+    """Print the SQL that `apply` would run, what it locks, and for how long it may.
+
+    Takes no lock and changes nothing. Exit code 1 where `apply` would refuse.
+    """
     with refusing(), database(Settings.load(with_keys=False)) as dsn:
-        rows = runner.status(dsn, resource_folder("migrations"))
+        planned = planning.plan(dsn, resource_folder("migrations"), allow_out_of_order=allow_out_of_order)
     if as_json:
-        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
-        return
-    for row in rows:
-        state = ("applied" if row.has_file else "applied, but of another release") if row.applied else "pending"
-        click.echo(f"{row.id}  {state}")
+        click.echo(orjson.dumps(planned, option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(planning.as_sql(planned), nl=False)
+    _fail_with(planned.problems)
+
+
+@migrate.command()
+@_out_of_order
+@_wait
+@as_json_option
+def apply(*, allow_out_of_order: bool, wait: float, as_json: bool) -> None:
+    """Apply the pending migrations, one line each. Any number of runs may be started at once."""
+    with (
+        refusing(),
+        database(Settings.load(with_keys=False)) as dsn,
+        _telling("applied", nothing="Nothing to apply.", as_json=as_json) as report,
+    ):
+        conduct = Conduct(patience=wait, report=report)
+        runner.apply(dsn, resource_folder("migrations"), allow_out_of_order=allow_out_of_order, conduct=conduct)
+
+
+@migrate.command()
+@click.option("--exit-code", is_flag=True, help=f"Exit with {_PENDING} where migrations are pending.")
+@as_json_option
+def status(*, exit_code: bool, as_json: bool) -> None:
+    """Say of each migration how it stands. Takes no lock. Exit code 1 where something is wrong."""
+    with refusing(), database(Settings.load(with_keys=False)) as dsn:
+        standings = runner.status(dsn, resource_folder("migrations"))
+    if as_json:
+        click.echo(orjson.dumps(standings, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
+    else:
+        for one in standings:
+            click.echo(f"{one.id}  {one.state}{', out of order' if one.out_of_order else ''}")
+    _fail_with(one.problem for one in standings if one.problem)
+    if exit_code and any(one.state is State.PENDING for one in standings):
+        raise click.exceptions.Exit(_PENDING)
 
 
 @migrate.command()
 @click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="How many, newest first.")
-def rollback(count: int) -> None:
-    """Roll back the newest applied migrations. Each rollback file says what data it loses."""
+@click.option("--yes", is_flag=True, help="Lose what the rollbacks say that they lose.")
+@_wait
+@as_json_option
+def rollback(*, count: int, yes: bool, wait: float, as_json: bool) -> None:
+    """Roll back the newest applied migrations. Where that loses data it says what, and wants --yes."""
+    with (
+        refusing(),
+        database(Settings.load(with_keys=False)) as dsn,
+        _telling("rolled back", nothing="Nothing to roll back.", as_json=as_json) as report,
+    ):
+        conduct = Conduct(patience=wait, report=report)
+        runner.rollback(dsn, resource_folder("migrations"), count=count, lose_data=yes, conduct=conduct)
+
+
+@migrate.command()
+@click.option(
+    "--pg-dump",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The program pg_dump of the server's major version, where it is not found by itself.",
+)
+@as_json_option
+def verify(*, pg_dump: Path | None, as_json: bool) -> None:
+    """Compare the schema of the database to docs/schema.sql, and its history to the files.
+
+    Prints the difference as a diff: a line with a minus is missing in the database, one with a plus is too many. Exit
+    code 1 where there is any, or a migration is pending.
+    """
     with refusing(), database(Settings.load(with_keys=False)) as dsn:
-        undone = runner.rollback(dsn, resource_folder("migrations"), count=count, on_done=_report("rolled back"))
-        if not undone:
-            click.echo("Nothing to roll back.")
+        standings = runner.status(dsn, resource_folder("migrations"))
+        expected = (resource_folder("docs") / _SCHEMA).read_text(encoding="utf-8")
+        difference = snapshot.difference(dsn, expected, f"docs/{_SCHEMA}", pg_dump)
+    wrong = [one.problem or f"{one.id} is {one.state}." for one in standings if one.state is not State.APPLIED]
+    if as_json:
+        told = {"is_as_it_should_be": not (wrong or difference), "problems": wrong, "difference": difference}
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    elif difference:
+        click.echo(difference, nl=False)
+    elif not wrong:
+        click.echo(f"The schema of {dsn} is that of docs/{_SCHEMA}.")
+    _fail_with([*wrong, *(["The schema differs."] if difference else [])])
 
 
 @migrate.command(name="snapshot")
-def write_snapshot() -> None:
-    """Write docs/schema.sql: the schema that the migrations make on an empty database."""
-    with refusing(), embedded.temporary() as server:
-        runner.apply(server.dsn, resource_folder("migrations"))
-        target = Path("docs/schema.sql")
-        target.write_text(snapshot.dump(server.dsn, server.binaries / "pg_dump"), encoding="utf-8")
-        click.echo(f"Wrote {target}.")
+@click.option("--check", "only_check", is_flag=True, help="Write nothing, and say which file is not what it should be.")
+@as_json_option
+def write_snapshot(*, only_check: bool, as_json: bool) -> None:
+    """Write what is made of the migrations: docs/schema.sql, and beside them their checksums and what each locks.
+
+    It applies them to a PostgreSQL that it starts. With --check the exit code is 1 where a file has drifted.
+    """
+    with refusing():
+        folder = Path("migrations")
+        migrations = read_migrations(folder, check=False)
+        with embedded.temporary(options={"fsync": "off"}) as server:
+            measured = measuring.measure(server.dsn, folder)
+            schema = snapshot.dump(server.dsn, server.binaries / "pg_dump")
+        contents = {
+            Path("docs", _SCHEMA): schema,
+            folder / CHECKSUMS: checksums(migrations),
+            **{one.locks_path: locks.manifest(one, measured[one.id]) for one in migrations},
+        }
+        write_or_compare(contents, "make schema", only_check=only_check, as_json=as_json)
 
 
-def apply_pending(dsn: Dsn) -> list[str]:
-    """Apply what is pending, with a line for each migration, and return their ids."""
-    return runner.apply(dsn, resource_folder("migrations"), on_done=_report("applied"))
+@migrate.command()
+@click.argument("words")
+@click.option("--concurrently", is_flag=True, help="For an index that is made or dropped CONCURRENTLY.")
+@as_json_option
+def new(words: str, *, concurrently: bool, as_json: bool) -> None:
+    """Begin a migration: write its two files, with the headers to fill in. WORDS are like add-task-due-at."""
+    with refusing():
+        paths = draft(Path("migrations"), words, transactional=not concurrently)
+    if as_json:
+        click.echo(orjson.dumps([str(path) for path in paths], option=orjson.OPT_INDENT_2))
+    else:
+        click.echo("\n".join(f"Wrote {path}." for path in paths))
+        click.echo(
+            "Then `make schema`, which measures what it locks, and `make sql`, which says what is wrong with it."
+        )
 
 
-def _report(done: str) -> runner.OnDone:
-    return lambda migration_id, seconds: click.echo(f"{migration_id}  {done} in {seconds:.2f} s")
+def apply_pending(dsn: Dsn) -> None:
+    """Apply what is pending, with a line for each migration."""
+    with _telling("applied") as report:
+        runner.apply(dsn, resource_folder("migrations"), conduct=Conduct(report=report))
+
+
+@contextmanager
+def _telling(done: str, *, nothing: str = "", as_json: bool = False) -> Iterator[Report]:
+    """Tell of a run while it goes on, in lines; as JSON at its end, also of one that failed."""
+    finished: list[dict[str, str | float | None]] = []
+    error = None
+
+    def report(progress: Progress) -> None:
+        if progress.event == done:
+            finished.append({"id": progress.migration_id, "seconds": round(progress.seconds, 3)})
+            if not as_json:
+                click.echo(f"{progress.migration_id}  {done} in {progress.seconds:.2f} s")
+        else:
+            click.echo(f"{progress.migration_id or 'all'}  {progress.event}: {progress.detail}", err=True)
+
+    try:
+        yield report
+    except MigrationError as failure:
+        error = str(failure)
+        raise
+    finally:
+        if as_json:
+            told = {done.replace(" ", "_"): finished, "error": error}
+            click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        elif nothing and not finished and not error:
+            click.echo(nothing)
+
+
+def _fail_with(problems: Iterable[str]) -> None:
+    if lines := list(problems):
+        raise Refusal("\n".join(lines))

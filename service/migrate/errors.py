@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import psycopg
 from yoyo.exceptions import LockTimeout
 
+from service.history.files import MigrationError
 
-class MigrationError(Exception):
-    """A run stopped. The message is one line: what failed, why, and what state that leaves. It holds no password."""
+__all__ = ["MigrationError", "explained", "one_line", "reason"]
 
 
 @contextmanager

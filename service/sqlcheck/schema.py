@@ -91,8 +91,8 @@ class Table:
 
     @property
     def is_ours(self) -> bool:
-        """Whether migrations made it, and not yoyo for itself."""
-        return not self.name.startswith(("_yoyo_", "yoyo_"))
+        """Whether migrations made it, and not the runner or yoyo for itself."""
+        return not self.name.startswith(("_", "yoyo_"))
 
     @property
     def owner(self) -> str | None:

@@ -12,6 +12,7 @@ from psycopg.sql import SQL, Identifier
 
 from service.database import embedded
 from service.dsn import Dsn
+from service.history.files import read_migrations
 from service.migrate import runner
 from service.migrate.runner import MigrationError
 from service.migrate.snapshot import dump
@@ -26,6 +27,8 @@ pytestmark = on_one_postgresql
 
 MIGRATIONS = resource_folder("migrations")
 ROLES_SCRIPT = MIGRATIONS.parent / "docs" / "roles.sql"
+# How many migrations to take back until the roles have lost what they were granted.
+BACK_TO_ROLES = sum(migration.id >= "0011." for migration in read_migrations(MIGRATIONS))
 ROLES = ("task_owner", "task_app", "task_readonly")
 PASSWORD = "canary-7d1f-password"
 _numbers = count(1)
@@ -166,7 +169,7 @@ def test_where_roles_can_neither_be_found_nor_made_nothing_changes_until_the_scr
     as_plain = replace(plain, database=dsn.database)
     with pytest.raises(MigrationError) as refused:
         runner.apply(as_plain, MIGRATIONS)
-    applied = [migration.id for migration in runner.status(as_plain, MIGRATIONS) if migration.applied]
+    applied = [migration.id for migration in runner.status(as_plain, MIGRATIONS) if migration.is_applied]
 
     assert str(refused.value) == (
         "0011.create-roles, apply: there is no role task_owner, and plain may not create roles: have docs/roles.sql run"
@@ -248,7 +251,7 @@ def test_a_deployment_can_go_on_to_migrate(new_database: NewDatabase, run_script
     as_deploy = as_(dsn, "task_deploy")
     runner.apply(as_deploy, MIGRATIONS)
     granted = privileges(dsn)
-    runner.rollback(as_deploy, MIGRATIONS, count=2)
+    runner.rollback(as_deploy, MIGRATIONS, count=BACK_TO_ROLES, lose_data=True)
     runner.apply(as_deploy, MIGRATIONS)
 
     assert privileges(dsn) == granted
@@ -283,7 +286,7 @@ def test_rolled_back_and_applied_again_the_grants_are_the_same(
     dsn = new_database()
     runner.apply(dsn, MIGRATIONS)
     before = dump(dsn, server.binaries / "pg_dump")
-    runner.rollback(dsn, MIGRATIONS)
+    runner.rollback(dsn, MIGRATIONS, count=BACK_TO_ROLES, lose_data=True)
     runner.apply(dsn, MIGRATIONS)
 
     assert "TO task_app" in before
@@ -298,7 +301,7 @@ def test_the_rollback_takes_every_privilege_away_and_leaves_the_roles(
     run(dsn, "CREATE ROLE task_service LOGIN PASSWORD 'canary-7d1f-password' IN ROLE task_app")
     with psycopg.connect(as_(dsn, "task_service").libpq_url, autocommit=True) as service:
         service.execute("SELECT FROM tasks")
-        runner.rollback(dsn, MIGRATIONS)
+        runner.rollback(dsn, MIGRATIONS, count=BACK_TO_ROLES, lose_data=True)
 
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             service.execute("SELECT FROM tasks")
@@ -310,7 +313,7 @@ def test_the_rollback_leaves_what_the_script_has_granted(new_database: NewDataba
     dsn = new_database()
     run_script(dsn).check_returncode()
     runner.apply(dsn, MIGRATIONS)
-    runner.rollback(dsn, MIGRATIONS)
+    runner.rollback(dsn, MIGRATIONS, count=BACK_TO_ROLES, lose_data=True)
 
     assert run(dsn, "SELECT has_schema_privilege('task_owner', current_schema(), 'CREATE')") == [(True,)]
 

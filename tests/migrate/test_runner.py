@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import psycopg
 import pytest
 
 from service.dsn import Dsn
+from service.history.files import CHECKSUMS, checksums, read_migrations
+from service.history.standing import State
 from service.migrate import runner
+from service.migrate.progress import Conduct
 from service.migrate.runner import MigrationError
 from service.migrate.snapshot import dump
 from service.resources import resource_folder
@@ -34,13 +38,27 @@ Write = Callable[..., Path]
 def write(tmp_path: Path) -> Write:
     """Write a migration and its rollback to a folder, and return the folder."""
 
-    def write(id_: str, up: str, down: str | None = "SELECT 1 WHERE false;") -> Path:
+    def write(id_: str, up: str, down: str | None = "-- Loses: nothing.\n") -> Path:
         (tmp_path / f"{id_}.sql").write_text(up)
         if down is not None:
             (tmp_path / f"{id_}.rollback.sql").write_text(down)
+        note_checksums(tmp_path)
         return tmp_path
 
     return write
+
+
+def note_checksums(folder: Path) -> None:
+    """Write what `make schema` would, where the folder can be read."""
+    with suppress(MigrationError):
+        (folder / CHECKSUMS).write_text(checksums(read_migrations(folder, check=False)))
+
+
+def remove(folder: Path, id_: str) -> None:
+    """Remove a migration, as if this release did not have it."""
+    for file in folder.glob(f"{id_}.*"):
+        file.unlink()
+    note_checksums(folder)
 
 
 def run_sql(dsn: Dsn, *statements: str) -> list[tuple[object, ...]]:
@@ -51,7 +69,7 @@ def run_sql(dsn: Dsn, *statements: str) -> list[tuple[object, ...]]:
 
 
 def states(dsn: Dsn, folder: Path = MIGRATIONS) -> dict[str, bool]:
-    return {migration.id: migration.applied for migration in runner.status(dsn, folder)}
+    return {migration.id: migration.is_applied for migration in runner.status(dsn, folder)}
 
 
 def log(dsn: Dsn) -> list[tuple[object, ...]]:
@@ -73,9 +91,11 @@ def start_runner(dsn: Dsn, folder: Path) -> subprocess.Popen[str]:
 
 @on_each_postgresql
 def test_an_empty_database_gets_every_migration_in_order(empty_database: Dsn) -> None:
-    done: list[str] = []
+    done: list[str | None] = []
 
-    applied = runner.apply(empty_database, MIGRATIONS, on_done=lambda id_, _seconds: done.append(id_))
+    applied = runner.apply(
+        empty_database, MIGRATIONS, conduct=Conduct(report=lambda progress: done.append(progress.migration_id))
+    )
 
     assert applied == done == IDS
     assert log(empty_database) == [("apply", id_) for id_ in IDS]
@@ -219,7 +239,10 @@ def test_a_failing_migration_without_a_transaction_says_that_something_may_be_le
     write("0001.create-a", "CREATE TABLE a AS SELECT 1 AS b FROM generate_series(1, 2);")
     folder = write("0002.index-a", "-- transactional: false\nCREATE UNIQUE INDEX CONCURRENTLY a_b_key ON a (b);")
 
-    with pytest.raises(MigrationError, match=r'could not create unique index "a_b_key".* such as an invalid index'):
+    with pytest.raises(
+        MigrationError,
+        match=r'could not create unique index "a_b_key".*: it may have left an invalid index a_b_key, which the next',
+    ):
         runner.apply(empty_database, folder)
 
 
@@ -266,6 +289,7 @@ def test_a_folder_named_like_a_pattern_is_read(empty_database: Dsn, tmp_path: Pa
     folder = tmp_path / "[a]*"
     folder.mkdir()
     (folder / "0001.create-a.sql").write_text("CREATE TABLE a ();")
+    note_checksums(folder)
 
     assert runner.apply(empty_database, folder) == ["0001.create-a"]
 
@@ -307,30 +331,33 @@ def add_rows(dsn: Dsn) -> None:
 def test_each_migration_goes_up_down_and_up_with_rows_to_the_same_schema(
     empty_database: Dsn, pg_dump: Path, tmp_path: Path
 ) -> None:
-    schemas = [dump(empty_database, pg_dump)]
+    before = dump(empty_database, pg_dump)
     for id_ in IDS:
         for file in MIGRATIONS.glob(f"{id_}.*"):
             (tmp_path / file.name).write_bytes(file.read_bytes())
+        note_checksums(tmp_path)
         assert runner.apply(empty_database, tmp_path) == [id_]
-        schemas.append(dump(empty_database, pg_dump))
+        after = dump(empty_database, pg_dump)
         add_rows(empty_database)
-
-    for id_, schema in zip(reversed(IDS), reversed(schemas[:-1]), strict=True):
-        assert runner.rollback(empty_database, tmp_path) == [id_]
-        assert dump(empty_database, pg_dump) == schema
-        (tmp_path / f"{id_}.sql").unlink()
-
-    assert runner.apply(empty_database, MIGRATIONS) == IDS
-    assert dump(empty_database, pg_dump) == schemas[-1]
+        assert runner.rollback(empty_database, tmp_path, lose_data=True) == [id_]
+        assert dump(empty_database, pg_dump) == before
+        assert runner.apply(empty_database, tmp_path) == [id_]
+        assert dump(empty_database, pg_dump) == after
+        add_rows(empty_database)
+        before = after
 
 
 def test_a_count_beyond_what_is_applied_rolls_everything_back(empty_database: Dsn, pg_dump: Path) -> None:
     before = dump(empty_database, pg_dump)
     runner.apply(empty_database, MIGRATIONS)
-    done: list[str] = []
+    done: list[str | None] = []
 
     undone = runner.rollback(
-        empty_database, MIGRATIONS, count=len(IDS) + 5, on_done=lambda id_, _seconds: done.append(id_)
+        empty_database,
+        MIGRATIONS,
+        count=len(IDS) + 5,
+        lose_data=True,
+        conduct=Conduct(report=lambda progress: done.append(progress.migration_id)),
     )
 
     assert undone == done == IDS[::-1]
@@ -347,7 +374,7 @@ def test_a_count_of_nothing_rolls_nothing_back(empty_database: Dsn) -> None:
 
 
 def test_a_failing_rollback_changes_nothing(empty_database: Dsn, pg_dump: Path, write: Write) -> None:
-    folder = write("0001.create-a", "CREATE TABLE a ();", "DROP TABLE a;\nDROP TABLE b;")
+    folder = write("0001.create-a", "CREATE TABLE a ();", "-- Loses: nothing.\nDROP TABLE a;\nDROP TABLE b;")
     runner.apply(empty_database, folder)
     before = dump(empty_database, pg_dump)
 
@@ -373,10 +400,118 @@ def test_a_database_that_is_ahead_is_not_rolled_back_past_what_is_unknown(empty_
     write("0001.create-a", "CREATE TABLE a ();")
     folder = write("0002.create-b", "CREATE TABLE b ();")
     runner.apply(empty_database, folder)
-    (folder / "0002.create-b.sql").unlink()
+    remove(folder, "0002.create-b")
 
     with pytest.raises(MigrationError, match=r"0002.create-b is applied but has no file here"):
         runner.rollback(empty_database, folder)
+
+
+# History
+
+
+def test_an_edited_migration_is_refused_and_nothing_is_done(empty_database: Dsn, write: Write) -> None:
+    write("0001.create-a", "CREATE TABLE a ();")
+    runner.apply(empty_database, write("0002.create-b", "CREATE TABLE b ();"))
+    write("0001.create-a", "CREATE TABLE a (b integer);")
+    folder = write("0003.create-c", "CREATE TABLE c ();")
+
+    for run in (runner.apply, runner.rollback):
+        with pytest.raises(MigrationError) as refused:
+            run(empty_database, folder)
+        assert str(refused.value) == (
+            "0001.create-a was edited after it was applied. Undo the edit, and write what it wants as the next"
+            " migration. Nothing was done."
+        )
+    assert list(states(empty_database, folder).values()) == [True, True, False]
+
+
+def test_a_migration_whose_file_was_deleted_or_renamed_is_refused(empty_database: Dsn, write: Write) -> None:
+    for number in range(1, 5):
+        folder = write(f"{number:04}.create-{number}", f"CREATE TABLE t{number} ();")
+    runner.apply(empty_database, folder)
+    remove(folder, "0001.create-1")
+    remove(folder, "0003.create-3")
+    write("0005.create-3", "CREATE TABLE t3 ();")
+
+    with pytest.raises(MigrationError) as refused:
+        runner.apply(empty_database, folder)
+
+    assert str(refused.value) == (
+        "0001.create-1 was applied and has no file here. Put it back, or use the release that has it."
+        " 0003.create-3 was renamed to 0005.create-3 after it was applied. Give it its name back. Nothing was done."
+    )
+
+
+def test_a_migration_out_of_order_is_refused_unless_that_is_allowed_and_then_noted(
+    empty_database: Dsn, write: Write
+) -> None:
+    write("0001.create-a", "CREATE TABLE a ();")
+    runner.apply(empty_database, write("0003.create-c", "CREATE TABLE c ();"))
+    folder = write("0002.create-b", "CREATE TABLE b ();")
+
+    with pytest.raises(MigrationError) as refused:
+        runner.apply(empty_database, folder)
+    applied = runner.apply(empty_database, folder, allow_out_of_order=True)
+
+    assert str(refused.value) == (
+        "0002.create-b comes before 0003, which has been applied. Give it the next number that is free. Nothing was"
+        " done."
+    )
+    assert applied == ["0002.create-b"]
+    assert [one.out_of_order for one in runner.status(empty_database, folder)] == [False, True, False]
+    assert {one.state for one in runner.status(empty_database, folder)} == {State.APPLIED}
+
+
+def test_what_was_applied_before_contents_were_noted_is_noted_with_the_next_one(
+    empty_database: Dsn, write: Write
+) -> None:
+    runner.apply(empty_database, write("0001.create-a", "CREATE TABLE a ();"))
+    run_sql(empty_database, "DROP TABLE _migration_checksum")
+    folder = write("0002.create-b", "CREATE TABLE b ();")
+    before = states(empty_database, folder)
+
+    runner.apply(empty_database, folder)
+    write("0001.create-a", "CREATE TABLE a (b integer);")
+
+    assert before == {"0001.create-a": True, "0002.create-b": False}
+    assert runner.status(empty_database, folder)[0].state is State.EDITED
+
+
+def test_a_role_that_may_not_read_the_contents_is_told_the_rest(empty_database: Dsn, write: Write) -> None:
+    folder = write("0001.create-a", "CREATE TABLE a ();")
+    runner.apply(empty_database, folder)
+    write("0001.create-a", "CREATE TABLE a (b integer);")
+    reader = replace(empty_database, user=f"reader_{empty_database.database}", password="only-to-read")
+    run_sql(
+        empty_database,
+        f"CREATE ROLE {reader.user} LOGIN PASSWORD '{reader.password}'",
+        f"GRANT SELECT ON _yoyo_migration TO {reader.user}",
+    )
+    try:
+        assert [one.state for one in runner.status(reader, folder)] == [State.APPLIED]
+    finally:
+        run_sql(empty_database, f"DROP OWNED BY {reader.user}", f"DROP ROLE {reader.user}")
+
+
+# Losing
+
+
+def test_a_rollback_that_would_lose_data_says_what_and_is_refused(empty_database: Dsn, write: Write) -> None:
+    write("0001.create-a", "CREATE TABLE a ();", "-- Loses: every a.\nDROP TABLE a;")
+    write("0002.create-b", "CREATE TABLE b ();", "-- Loses: nothing.\nDROP TABLE b;")
+    folder = write("0003.create-c", "CREATE TABLE c ();", "DROP TABLE c;")
+    runner.apply(empty_database, folder)
+
+    with pytest.raises(MigrationError) as refused:
+        runner.rollback(empty_database, folder, count=3)
+
+    assert str(refused.value) == (
+        "0003.create-c loses what it does not say. 0001.create-a loses every a. Nothing was rolled back: to lose that,"
+        " say --yes."
+    )
+    assert all(states(empty_database, folder).values())
+    assert runner.rollback(empty_database, folder, lose_data=True) == ["0003.create-c"]
+    assert runner.rollback(empty_database, folder) == ["0002.create-b"]
 
 
 # Status
@@ -391,15 +526,15 @@ def test_the_status_tells_applied_pending_and_ahead(empty_database: Dsn, write: 
     write("0001.create-a", "CREATE TABLE a ();")
     folder = write("0003.create-c", "CREATE TABLE c ();")
     runner.apply(empty_database, folder)
-    (folder / "0003.create-c.sql").unlink()
+    remove(folder, "0003.create-c")
     write("0002.create-b", "CREATE TABLE b ();")
 
     rows = runner.status(empty_database, folder)
 
-    assert [(row.id, row.applied, row.has_file) for row in rows] == [
-        ("0001.create-a", True, True),
-        ("0002.create-b", False, True),
-        ("0003.create-c", True, False),
+    assert [(row.id, row.state) for row in rows] == [
+        ("0001.create-a", State.APPLIED),
+        ("0002.create-b", State.OUT_OF_ORDER),
+        ("0003.create-c", State.AHEAD),
     ]
     [(now,)] = run_sql(empty_database, "SELECT now()")
     assert [row.applied_at is not None and abs((now - row.applied_at).total_seconds()) < 60 for row in rows] == [  # type: ignore[operator]  # now() is a time
@@ -447,10 +582,13 @@ def test_a_lock_that_is_held_too_long_is_an_error_that_names_its_holder(empty_da
         conn.execute("SELECT pg_advisory_lock(1952543595, 1835624306)")
 
         with pytest.raises(MigrationError) as failure:
-            runner.apply(empty_database, MIGRATIONS, lock_timeout=0.2)
+            runner.apply(empty_database, MIGRATIONS, conduct=Conduct(patience=0.2))
 
         pid = conn.info.backend_pid
-    assert str(failure.value) == f"Another run holds the lock on {empty_database}: process {pid} (another deploy)."
+    assert str(failure.value) == (
+        f"Another run holds the lock on {empty_database}: process {pid} (another deploy, idle in transaction for 0 s)."
+        " Nothing was done."
+    )
     assert runner.apply(empty_database, MIGRATIONS) == IDS
 
 
@@ -459,7 +597,7 @@ def test_a_lock_that_is_let_go_in_time_is_taken(empty_database: Dsn) -> None:
         conn.execute("SELECT pg_advisory_lock(1952543595, 1835624306)")
         threading.Timer(0.3, conn.close).start()
 
-        assert runner.apply(empty_database, MIGRATIONS, lock_timeout=10) == IDS
+        assert runner.apply(empty_database, MIGRATIONS, conduct=Conduct(patience=10)) == IDS
 
 
 @on_each_postgresql
@@ -475,7 +613,7 @@ def test_a_server_that_ends_idle_sessions_does_not_end_the_lock(empty_database: 
     runner.apply(
         empty_database,
         write("0001.wait", "SELECT pg_sleep(0.4);"),
-        on_done=lambda _id, _seconds: held.append(run_sql(empty_database, holders)),
+        conduct=Conduct(report=lambda _progress: held.append(run_sql(empty_database, holders))),
     )
 
     assert held == [[(1,)]]

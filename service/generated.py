@@ -1,0 +1,35 @@
+"""Files that are made by a command and kept beside what they are made of: written, or held against it."""
+
+from collections.abc import Mapping
+from itertools import zip_longest
+from pathlib import Path
+
+
+class NotWritten(Exception):  # noqa: N818 -- it names a state that is reported
+    """A file cannot be written; the message is one line."""
+
+
+def save(contents: Mapping[Path, str]) -> None:
+    """Write each file.
+
+    Raises:
+        NotWritten: one of them cannot be written.
+    """
+    for path, text in contents.items():
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise NotWritten(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def drifted(contents: Mapping[Path, str], command: str) -> list[str]:
+    """Return a line for each file that says something else than it should, with the command that writes it anew."""
+    lines = []
+    for path, text in contents.items():
+        if not path.is_file():
+            lines.append(f"{path} is missing: run `{command}`.")
+        elif (kept := path.read_text("utf-8")) != text:
+            pairs = zip_longest(kept.split("\n"), text.split("\n"))
+            number = next(number for number, (one, other) in enumerate(pairs, 1) if one != other)
+            lines.append(f"{path}:{number} is not what it is made of any more: run `{command}`.")
+    return lines

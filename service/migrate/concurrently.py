@@ -1,0 +1,94 @@
+"""Indexes that are made and dropped CONCURRENTLY: outside of a transaction, and repeatable all the same.
+
+A run that is killed on the way leaves an index that is invalid, or one that is whole but not noted. So what is begun is
+noted before, and the next run tells from that, and from the index, where to go on.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+import psycopg
+import sqlparse
+
+from service.migrate.errors import MigrationError
+from service.migrate.session import catalog
+
+_CREATE: Final = re.compile(
+    r"CREATE\s+(UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?P<unless>IF\s+NOT\s+EXISTS\s+)?(?P<name>[a-z_][a-z0-9_]*)"
+    r"\s+ON\s+(ONLY\s+)?(?P<table>[^\s(]+)",
+    re.IGNORECASE,
+)
+_DROP: Final = re.compile(
+    r"DROP\s+INDEX\s+CONCURRENTLY\s+(?P<if>IF\s+EXISTS\s+)?(?P<name>[a-z_][a-z0-9_]*)\s*;?\s*$", re.IGNORECASE
+)
+
+
+class Work(NamedTuple):
+    """What one file does.
+
+    Attributes:
+        index_name: of the index.
+        table_name: of its table, as the file writes it; None where the index is not made, but dropped.
+    """
+
+    index_name: str
+    table_name: str | None
+
+
+def read_work(id_: str, text: str) -> Work:
+    """Return what a file that is not transactional does.
+
+    Raises:
+        MigrationError: it is not one statement, or not one that can be repeated after it was cut off.
+    """
+    statements = [
+        said for said in map(str.strip, sqlparse.split(sqlparse.format(text, strip_comments=True))) if said.strip(";")
+    ]
+    if len(statements) != 1:
+        raise MigrationError(f"{id_} is not transactional and has {len(statements)} statements: have one in each file.")
+    if create := _CREATE.match(statements[0]):
+        if create["unless"]:
+            raise MigrationError(
+                f"{id_} says IF NOT EXISTS, which takes the invalid index of a run that failed for a good one: leave it"
+                " out, since such an index is dropped before."
+            )
+        return Work(create["name"].lower(), create["table"])
+    drop = _DROP.match(statements[0])
+    if drop and drop["if"]:
+        return Work(drop["name"].lower(), None)
+    raise MigrationError(
+        f"{id_} is not transactional, but neither CREATE INDEX CONCURRENTLY name ON … nor DROP INDEX CONCURRENTLY IF"
+        " EXISTS name: leave out `transactional: false`."
+    )
+
+
+def resume(connection: psycopg.Connection, id_: str, work: Work, *, was_begun: bool) -> tuple[bool, str]:
+    """Clear the way for the statement, unless it has been done.
+
+    Args:
+        connection: to the database, outside of a transaction.
+        id_: of the migration.
+        work: what it does.
+        was_begun: whether a run has begun it as it is now, and was cut off before it could note the end.
+
+    Returns:
+        whether it is still to be done, and what was repaired: a few words, or none.
+
+    Raises:
+        MigrationError: there is such an index, and no run has begun it.
+    """
+    if work.table_name is None:
+        return True, ""
+    found = catalog.get_index(connection, name=work.index_name, table_name=work.table_name)
+    if not found:
+        return True, ""
+    is_valid, dropping = found
+    if not is_valid:
+        connection.execute(dropping)
+        return True, f"dropped the invalid index {work.index_name}, which an earlier run had left"
+    if was_begun:
+        return False, f"the index {work.index_name} is there, from a run that could not note it"
+    raise MigrationError(
+        f"{id_} makes the index {work.index_name}, which is there already, and which no run of this file has begun:"
+        f" rename one of them, or {dropping}."
+    )
