@@ -8,7 +8,7 @@ import click
 import orjson
 import psycopg
 
-from service.cli.common import Refusal, as_json_option, database, refusing
+from service.cli.common import Refusal, as_json_option, database, refusing, write_or_compare
 from service.dsn import Dsn
 from service.migrate.errors import one_line
 from service.resources import resource_folder
@@ -16,7 +16,7 @@ from service.settings import Settings
 from service.sqlcheck import stats
 
 # As service.sqlcheck.checks has them, which is imported only when it is needed.
-_CHECKS = ("style", "contracts", "isolation", "plans", "indexes", "grants")
+_CHECKS = ("style", "contracts", "isolation", "plans", "indexes", "grants", "migrations", "compatibility")
 
 
 @click.group()
@@ -45,10 +45,21 @@ def _dsn(_context: click.Context, _parameter: click.Parameter, value: str | None
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Start the PostgreSQL whose programs are in this folder, instead of the embedded one.",
 )
+@click.option(
+    "--against",
+    metavar="REV",
+    help="Let compatibility compare with this tag, branch or commit, instead of the last release (the newest v1.2.3).",
+)
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write what was found to this file too.")
 @as_json_option
-def check(
-    *, checks: tuple[str, ...], server: Dsn | None, programs: Path | None, junit: Path | None, as_json: bool
+def check(  # noqa: PLR0913 -- an option each
+    *,
+    checks: tuple[str, ...],
+    server: Dsn | None,
+    programs: Path | None,
+    against: str | None,
+    junit: Path | None,
+    as_json: bool,
 ) -> None:
     """Prove what the statements promise, or say at which line one does not. All checks, or those that are named.
 
@@ -62,6 +73,7 @@ def check(
             resource_folder("migrations"),
             server=server,
             programs=programs,
+            against=against,
         )
     if junit:
         try:
@@ -96,15 +108,11 @@ def catalogue(*, only_check: bool) -> None:
 
     With --check the exit code is 1 where a file has drifted from what sql/ and migrations/ make of it.
     """
-    files, folder = _module("catalogue.files"), Path("docs")
+    files = _module("catalogue.files")
     with refusing():
-        contents = files.make(resource_folder("sql"), resource_folder("migrations"))
-        lines = files.drifted(contents, folder) if only_check else []
-        for path in [] if only_check else files.save(contents, folder):
-            click.echo(f"Wrote {path}.")
-    if lines:
-        click.echo("\n".join(lines))
-        raise click.exceptions.Exit(1)
+        made = files.make(resource_folder("sql"), resource_folder("migrations"))
+        contents = {Path("docs", name): text for name, text in made.items()}
+        write_or_compare(contents, "make catalogue", only_check=only_check)
 
 
 def _module(name: str) -> ModuleType:

@@ -203,6 +203,13 @@ def types_of(field: fields.Field[Any]) -> tuple[str, ...]:
     return next((_SCALARS[kind] for made, kind in _FIELDS if isinstance(field, made)), ())
 
 
+def kind_of(type_name: str) -> str:
+    """Return by which word of `Returns:` a `$` query gives a type of PostgreSQL; the type itself where by none."""
+    scalar = type_name.removesuffix("[]")
+    kind = next((kind for kind, types in _SCALARS.items() if scalar in types), scalar)
+    return kind + type_name[len(scalar) :]
+
+
 def types_fed_by(field: fields.Field[Any] | None, setting: object) -> tuple[str, ...]:
     """Return the types of PostgreSQL that a parameter may have which a field feeds, or a setting of such a type."""
     types = types_of(field) if field else _SCALARS.get(_HINTS.get(setting, ""), ())

@@ -43,7 +43,7 @@ _CASCADES = re.compile(r" ON DELETE (CASCADE|SET )")
 def check_raises(statement: Statement, query: Query, schema: Schema) -> Iterator[Fault]:
     """Yield a fault for each constraint that is named and cannot be broken, or can be broken and is not named."""
     label, named = statement.labels.get("Raises"), set[str]()
-    breakable = {constraint: table for part in query for constraint, table in _breakable(part, schema)}
+    can_break = breakable(query, schema)
     existing = {name for table in schema.tables.values() for name in (*table.constraints, *table.indexes)}
     for text in re.split(r", (?![^()]*\))", label.text.removesuffix(".")) if label else ():
         match = _NAMED.fullmatch(text)
@@ -51,13 +51,13 @@ def check_raises(statement: Statement, query: Query, schema: Schema) -> Iterator
             told = f"Raises {text!r}, which cannot be read: write `Raises: name (what it means), name.`"
         elif match[1] not in existing:
             told = f"Raises {match[1]}, but there is no such constraint: correct the name or remove it."
-        elif match[1] not in breakable:
+        elif match[1] not in can_break:
             told = f"Raises {match[1]}, but writes nothing that could break it: remove it."
         else:
             named.add(match[1])
             continue
         yield statement.fault(CHECK, told, label)
-    for name, table in sorted(breakable.items()):
+    for name, table in sorted(can_break.items()):
         if name not in named and (name in CONSTRAINTS or name not in RULED_OUT):
             yield statement.fault(
                 CHECK,
@@ -65,6 +65,11 @@ def check_raises(statement: Statement, query: Query, schema: Schema) -> Iterator
                 " service/sqlcheck/constraints.py, with the reason.",
                 label,
             )
+
+
+def breakable(query: Query, schema: Schema) -> dict[str, str]:
+    """Return the constraints that a query can break, with all that is in it, and the table of each."""
+    return dict(found for part in query for found in _breakable(part, schema))
 
 
 def _breakable(query: Query, schema: Schema) -> Iterator[tuple[str, str]]:

@@ -55,7 +55,7 @@ def check(statements: Sequence[Statement], schema: Schema, conn: psycopg.Connect
     for statement in statements:
         yield from sources.faults(statement)
         try:
-            description = _describe(conn, statement)
+            description = describe_types(conn, statement)
             query, _ = read(statement.tree, schema)
         except RefusedError as error:
             yield _refusal(statement, error)
@@ -111,7 +111,7 @@ class _Contract:
         """A text that goes into a column of limited length is limited itself, or the database refuses it."""
         for part in self._query:
             for write in writes(part):
-                limit = _limit(write.column.type)
+                limit = room_for(write.column.type)
                 for node in write.parameters if limit else ():
                     source = self._sources.get(self._statement.parameters[node.number - 1])
                     length = _longest(source) if source else limit
@@ -238,7 +238,7 @@ class _Contract:
         return self._statement.fault(CHECK, told, node)
 
 
-def _describe(conn: psycopg.Connection[Any], statement: Statement) -> Description:
+def describe_types(conn: psycopg.Connection[Any], statement: Statement) -> Description:
     """Return what PostgreSQL says of a statement.
 
     Raises:
@@ -273,8 +273,8 @@ def _refusal(statement: Statement, error: RefusedError) -> Fault:
     return statement.fault(CHECK, told, statement.line_of(offset))
 
 
-def _limit(type_name: str) -> int | None:
-    """Return how many characters a column has room for."""
+def room_for(type_name: str) -> int | None:
+    """Return how many characters a column has room for; None where that is not limited."""
     name, _, length = type_name.removesuffix(")").partition("(")
     return int(length) if name in ("character varying", "character") and length else None
 

@@ -1,4 +1,4 @@
-"""Faults: what breaks a promise, where, and what to do about it."""
+"""What a check finds: faults, which break a promise, and notes, which people should know of."""
 
 from dataclasses import dataclass
 
@@ -28,6 +28,17 @@ class Fault:
             if self.query
             else f"{self.file}:{self.line}: {self.message}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What breaks no promise, and people should know; the message is one sentence."""
+
+    message: str
+
+
+class NothingToCheckError(Exception):
+    """A check has nothing to look at, which is no fault; the message says why, in one line."""
 
 
 class CheckError(Exception):

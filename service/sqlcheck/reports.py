@@ -7,23 +7,37 @@ import orjson
 
 from service.sqlcheck.checks import Report
 
+_COUNTED = (("failures", "failure"), ("skipped", "skipped"))
+
 
 def as_text(report: Report) -> str:
-    """Return a line for each fault, and a last one that sums up."""
-    checks = ", ".join(f"{result.check} {result.seconds:.1f} s" for result in report.results)
+    """Return a line for each fault and for each note, and a last one that sums up."""
+    checks = ", ".join(
+        f"{result.check} {'skipped' if result.is_skipped else f'{result.seconds:.1f} s'}" for result in report.results
+    )
+    notes = [f"{result.check}: {note}" for result in report.results for note in result.notes]
     count = len(report.faults)
     verdict = "no fault" if not count else "1 fault" if count == 1 else f"{count} faults"
-    summary = f"{len(report.statements)} statements on PostgreSQL {report.version}: {verdict} ({checks})."
-    return "\n".join([*map(str, report.faults), summary])
+    where = f" on PostgreSQL {report.version}" if report.version else ""
+    summary = f"{len(report.statements)} statements{where}: {verdict} ({checks})."
+    return "\n".join([*map(str, report.faults), *notes, summary])
 
 
 def as_json(report: Report) -> bytes:
-    """Return the same as JSON: `statements`, `postgresql`, `checks` with their seconds, and `faults`."""
+    """Return the same as JSON: `statements`, `postgresql`, `checks` with their seconds and notes, and `faults`."""
     return orjson.dumps(
         {
             "statements": len(report.statements),
             "postgresql": report.version,
-            "checks": [{"check": result.check, "seconds": round(result.seconds, 3)} for result in report.results],
+            "checks": [
+                {
+                    "check": result.check,
+                    "seconds": round(result.seconds, 3),
+                    "is_skipped": result.is_skipped,
+                    "notes": result.notes,
+                }
+                for result in report.results
+            ],
             "faults": [asdict(fault) for fault in report.faults],
         },
         option=orjson.OPT_INDENT_2,
@@ -42,11 +56,15 @@ def as_junit(report: Report) -> bytes:
             empty = ET.Element("testcase", classname=fault.file, name=fault.query or fault.file)
             case = cases.setdefault((fault.file, fault.query), empty)
             ET.SubElement(case, "failure", message=fault.message, type=fault.check).text = str(fault)
-        failures = sum(case.find("failure") is not None for case in cases.values())
+        for case in cases.values() if result.is_skipped else ():
+            ET.SubElement(case, "skipped", message=" ".join(result.notes))
+        counts = {kind: str(sum(case.find(tag) is not None for case in cases.values())) for kind, tag in _COUNTED}
         suite = ET.SubElement(
-            suites, "testsuite", name=result.check, tests=str(len(cases)), failures=str(failures), time=seconds
+            suites, "testsuite", {"name": result.check, "tests": str(len(cases)), **counts, "time": seconds}
         )
         suite.extend(cases.values())
+        if result.notes:
+            ET.SubElement(suite, "system-out").text = "\n".join(result.notes)
     ET.indent(suites)
     return bytes(ET.tostring(suites, encoding="utf-8", xml_declaration=True)) + b"\n"
 

@@ -45,24 +45,51 @@ def scratch_database(server: Dsn | None, migrations: Path, programs: Path | None
         ):
             yield connection
         return
-    name = f"task_service_check_{secrets.token_hex(4)}"
     try:
-        with psycopg.connect(server.direct.libpq_url, autocommit=True) as administrator:
-            administrator.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name)))
-            try:
-                yield from _filled(replace(server, database=name), migrations)
-            finally:
-                administrator.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+        with (
+            psycopg.connect(server.direct.libpq_url, autocommit=True) as administrator,
+            _migrated(administrator, server, migrations) as connection,
+        ):
+            fill(connection)
+            yield connection
     except psycopg.OperationalError as error:
         raise CheckError(f"Cannot make a database on {server}: {one_line(error)}") from error
 
 
-def _filled(dsn: Dsn, migrations: Path) -> Iterator[Connection]:
-    runner.apply(dsn, migrations)
-    # A transaction is begun where one is meant.
-    with psycopg.connect(dsn.direct.libpq_url, autocommit=True) as connection:
-        fill(connection)
-        yield connection
+@contextmanager
+def second_database(connection: Connection, migrations: Path) -> Iterator[Connection]:
+    """Lend a connection to one more database on the server of another, as the same role; it has no rows.
+
+    Args:
+        connection: the other, on which it is made and removed.
+        migrations: the folder of the migrations that it gets.
+
+    Raises:
+        MigrationError: a migration fails.
+    """
+    with _migrated(connection, _server_of(connection), migrations) as second:
+        yield second
+
+
+@contextmanager
+def _migrated(administrator: Connection, server: Dsn, migrations: Path) -> Iterator[Connection]:
+    name = f"task_service_check_{secrets.token_hex(4)}"
+    administrator.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name)))
+    try:
+        dsn = replace(server, database=name)
+        runner.apply(dsn, migrations)
+        # A transaction is begun where one is meant.
+        with psycopg.connect(dsn.direct.libpq_url, autocommit=True) as connection:
+            yield connection
+    finally:
+        administrator.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _server_of(connection: Connection) -> Dsn:
+    given = connection.info.get_parameters()
+    user, host, port, database = (given.pop(name, None) for name in ("user", "host", "port", "dbname"))
+    password, number = connection.info.password or None, int(port) if port else None
+    return Dsn(database or connection.info.dbname, user, password, host, number, tuple(sorted(given.items())))
 
 
 def fill(connection: Connection) -> None:
@@ -71,10 +98,19 @@ def fill(connection: Connection) -> None:
     Raises:
         CheckError: the schema does not take them.
     """
+    add_rows(connection, _ROWS)
+    connection.execute("VACUUM (ANALYZE)")
+
+
+def add_rows(connection: Connection, rows: Path) -> None:
+    """Add the rows of a file.
+
+    Raises:
+        CheckError: the schema does not take them.
+    """
     try:
-        connection.execute(_ROWS.read_bytes())
+        connection.execute(rows.read_bytes())
     except psycopg.Error as error:
         raise CheckError(
             f"The rows of service/sqlcheck/rows.sql do not suit the schema: {reason(error)}. Change them."
         ) from error
-    connection.execute("VACUUM (ANALYZE)")

@@ -47,7 +47,8 @@ def _run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
 def test_all_checks_pass_on_the_statements_of_the_service_and_a_database_of_their_own(tmp_path: Path) -> None:
     done = _run(_CHECKOUT, "--junit", str(tmp_path / "report.xml"))
     assert (done.returncode, done.stderr) == (0, "")
-    (line,) = done.stdout.splitlines()
+    *notes, line = done.stdout.splitlines()
+    assert {note.partition(": ")[0] for note in notes} == {"compatibility"}
     count = len(read_statements(resource_folder("sql")))
     assert line.startswith(f"{count} statements on PostgreSQL 18.")
     assert ": no fault (style " in line

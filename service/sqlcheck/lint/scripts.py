@@ -1,0 +1,131 @@
+"""The files of a migration, as the rules read them: statement by statement, also inside of DO blocks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from pglast import ast, parse_plpgsql, parse_sql
+from pglast.parser import ParseError
+from pglast.visitors import Visitor
+
+from service.history.files import Migration
+from service.sqlcheck.faults import Fault
+from service.sqlcheck.trees import Node, is_a
+
+CHECK: Final = "migrations"
+
+_STATEMENT: Final = 0
+"""The `parseMode` of what is a statement in PL/pgSQL, and not an expression."""
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """One statement of a script.
+
+    Attributes:
+        node: the statement as PostgreSQL's own parser reads it.
+        line: the line of the file on which it begins.
+        sql: what it says.
+        in_block: whether it is part of a DO block.
+    """
+
+    node: Node
+    line: int
+    sql: str
+    in_block: bool = False
+
+    def nodes(self, *kinds: type[ast.Node]) -> list[Node]:
+        """Return every node of these kinds, in the order in which they are met; every node where none is named."""
+        found: list[Node] = []
+
+        class Collector(Visitor):
+            def visit(self, _ancestors: object, node: ast.Node) -> None:
+                if not kinds or isinstance(node, kinds):
+                    found.append(node)
+
+        Collector()(self.node)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Script:
+    """One file of a migration: what applies it, or what takes it back.
+
+    Attributes:
+        migration: the migration.
+        path: the file.
+        text: what it says.
+        is_rollback: which of the two it is.
+        statements: its statements, those of a DO block behind the block itself. What a block puts together and hands to
+            EXECUTE is not read, nor is what a function does when it is called.
+        unreadable: what PostgreSQL cannot read; there are no statements then.
+    """
+
+    migration: Migration
+    path: Path
+    text: str
+    is_rollback: bool
+    statements: tuple[Statement, ...] = ()
+    unreadable: Fault | None = None
+
+    def line_of(self, offset: int) -> int:
+        """Return the line on which a character stands."""
+        return self.text.count("\n", 0, offset) + 1
+
+    def fault(self, at: Statement | int, message: str) -> Fault:
+        """Return a fault of a statement, or of a line."""
+        line = at.line if isinstance(at, Statement) else at
+        return Fault(f"{self.path.parent.name}/{self.path.name}", line, "", CHECK, message)
+
+
+def read_scripts(migration: Migration) -> Iterator[Script]:
+    """Yield the file that applies a migration, and the one that takes it back, where it is there."""
+    yield _read(Script(migration, migration.path, migration.text, is_rollback=False))
+    if migration.rollback is not None:
+        yield _read(Script(migration, migration.rollback_path, migration.rollback, is_rollback=True))
+
+
+def _read(script: Script) -> Script:
+    try:
+        return replace(script, statements=tuple(_statements(script)))
+    except ParseError as error:
+        said, offset = error.args
+        # At the end of the input it has no place.
+        line = script.line_of(len(script.text.rstrip()) if offset is None else offset)
+        return replace(script, unreadable=script.fault(line, f"PostgreSQL cannot read it: {said}. Correct it."))
+
+
+def _statements(script: Script) -> Iterator[Statement]:
+    for raw in parse_sql(script.text):
+        begin: Any = raw.stmt_location
+        end = begin + raw.stmt_len if raw.stmt_len else None
+        statement = Statement(raw.stmt, script.line_of(begin), script.text[begin:end])
+        yield statement
+        if is_a(statement.node, ast.DoStmt):
+            yield from _of_block(script, statement, begin)
+
+
+def _of_block(script: Script, block: Statement, begin: int) -> Iterator[Statement]:
+    """Yield the statements that a DO block runs, as far as they are written out."""
+    (body,) = (argument for argument in block.node.args if argument.defname == "as")
+    first_line = script.line_of(body.location)
+    try:
+        for line, sql in _queries(parse_plpgsql(block.sql), 1):
+            for raw in parse_sql(sql):
+                yield Statement(raw.stmt, first_line + line - 1, sql, in_block=True)
+    except ParseError as error:
+        raise ParseError(error.args[0], begin) from error
+
+
+def _queries(value: Any, line: int) -> Iterator[tuple[int, str]]:  # noqa: ANN401 -- what PL/pgSQL's parser gives is JSON
+    """Yield each statement in the JSON of a block, with the line of the block's body that it stands on."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _queries(one, line)
+    elif isinstance(value, dict):
+        line = value.get("lineno", line)
+        if value.get("parseMode") == _STATEMENT:
+            yield line, value["query"]
+        for one in value.values():
+            yield from _queries(one, line)

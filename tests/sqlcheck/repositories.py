@@ -1,0 +1,121 @@
+"""A git repository of a test's own: what is checked, with few rows, and releases of it."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from service.database import embedded
+from service.history.files import CHECKSUMS, checksums, read_migrations
+from service.sqlcheck.checks import Result, check
+from service.sqlcheck.scratch import Connection
+from service.sqlcheck.statements import read_statements
+
+__all__ = ["CHECKOUT", "ROWS", "Checkout", "checkout", "make_checkout", "own_git", "server", "unreleased"]
+
+CHECKOUT = Path(__file__).parents[2]
+ROWS = "service/sqlcheck/rows.sql"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_git() -> Iterator[None]:
+    """Let git read nothing that belongs to whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+            patch.setenv(name, "/dev/null")
+        for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A working tree, and a server to check it on."""
+
+    folder: Path
+    connection: Connection
+
+    @property
+    def migrations(self) -> Path:
+        return self.folder / "migrations"
+
+    def git(self, *args: str) -> None:
+        author = ("-c", "user.name=Anybody", "-c", "user.email=anybody@example.com")
+        subprocess.run(["git", "-C", self.folder, *author, *args], check=True, capture_output=True)
+
+    def release(self, *tags: str) -> None:
+        if (self.migrations / CHECKSUMS).exists():
+            self.write_checksums()
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "Release")
+        for tag in tags:
+            self.git("tag", tag)
+
+    def write_checksums(self) -> None:
+        written = checksums(read_migrations(self.migrations, check=False))
+        (self.migrations / CHECKSUMS).write_text(written)
+
+    def migrate(self, words: str, sql: str, order: str = "before the code") -> str:
+        """Add the next migration, and return its id."""
+        last = read_migrations(self.migrations, check=False)[-1]
+        id_ = f"{last.number + 1:04}.{words}"
+        header = f"-- depends: {last.id}\n-- Purpose: a test.\n-- Locks: some.\n-- Order: {order}.\n"
+        (self.migrations / f"{id_}.sql").write_text(f"{header}\n{sql}\n")
+        (self.migrations / f"{id_}.rollback.sql").write_text("-- Loses: nothing.\n")
+        return id_
+
+    def edit(self, file: str, before: str, after: str) -> None:
+        text = (self.folder / file).read_text()
+        assert text.count(before) == 1, (file, before)
+        (self.folder / file).write_text(text.replace(before, after))
+
+    def check(self, against: str | None = None) -> Result:
+        statements = read_statements(self.folder / "sql")
+        (result,) = check(["compatibility"], statements, self.connection, self.migrations, against)
+        return result
+
+    def faults(self) -> list[str]:
+        return [str(fault) for fault in self.check().faults]
+
+
+@pytest.fixture(scope="module")
+def server(postgres: embedded.Server) -> Iterator[Connection]:
+    with psycopg.connect(postgres.dsn.libpq_url, autocommit=True) as connection:
+        yield connection
+
+
+def make_checkout(folder: Path, server: Connection) -> Checkout:
+    """Make a repository of what is checked, with few rows, and nothing released."""
+    for name in ("sql", "migrations"):
+        shutil.copytree(CHECKOUT / name, folder / name)
+    rows = re.sub(r"generate_series\(1, \d{3,}\)", "generate_series(1, 20)", (CHECKOUT / ROWS).read_text())
+    # Whom the examples are about is the last of the users.
+    rows = rows.replace("generate_series(1, 20)", "generate_series(2990, 3000)", 1)
+    (folder / ROWS).parent.mkdir(parents=True)
+    (folder / ROWS).write_text(rows)
+    checkout = Checkout(folder, server)
+    checkout.git("init", "--quiet", "--initial-branch=main")
+    return checkout
+
+
+@pytest.fixture
+def unreleased(tmp_path: Path, server: Connection) -> Checkout:
+    """A repository with one commit and no tag, and not every statement, since each takes its time."""
+    checkout = make_checkout(tmp_path, server)
+    for file in (tmp_path / "sql").iterdir():
+        if file.name not in {"task_statuses.sql", "tasks.sql", "users.sql"}:
+            file.unlink()
+    checkout.release()
+    return checkout
+
+
+@pytest.fixture
+def checkout(unreleased: Checkout) -> Checkout:
+    """What v1.0.0 has, and nothing new."""
+    unreleased.git("tag", "v1.0.0")
+    return unreleased
