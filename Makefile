@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 POSTGRESQL_15 := /usr/lib/postgresql/15/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast bench fuzz lint format sql check migrate schema catalogue lock build clean distclean
+.PHONY: help install run test test-fast bench fuzz faults lint format sql check migrate schema catalogue lock build clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench: install ## Show what a page costs at any depth, and what a flood of log-i
 fuzz: install ## Send the service what nobody would write down, and hold its answers against its own document
 	$(BIN)/python -m pytest -q -rP --show-capture=stdout -m "" -k "not postgresql-15" --hypothesis-profile=fuzz tests/fuzz
 
+faults: install ## Kill and stop what migrates at every step, and upgrade under load
+	$(BIN)/python -m pytest -q -rP --show-capture=stdout -n auto --dist worksteal -m faults
+
 lint: install ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,17 +49,18 @@ format: install ## Rewrite the Python files in the one style
 	$(BIN)/ruff format --quiet .
 
 # On the embedded PostgreSQL, and on 15 where Debian has put it.
-sql: install ## Prove what the statements of sql/ promise, and that the catalogue of them is current
+sql: install ## Prove what sql/ and migrations/ promise, and that what is made of them is current
 	$(BIN)/python -m service sql check
 	@if [ -d $(POSTGRESQL_15) ]; then $(BIN)/python -m service sql check --programs $(POSTGRESQL_15); fi
 	$(BIN)/python -m service sql catalogue --check
+	$(BIN)/python -m service migrate snapshot --check
 
-check: lint sql test fuzz ## Everything that CI checks
+check: lint sql test fuzz faults ## Everything that CI checks
 
 migrate: install ## Apply the pending migrations
 	$(BIN)/python -m service migrate apply
 
-schema: install ## Write docs/schema.sql anew from the migrations
+schema: install ## Write docs/schema.sql, the checksums and the locks of the migrations anew
 	$(BIN)/python -m service migrate snapshot
 
 catalogue: install ## Write docs/queries.md and docs/queries.html anew from sql/ and migrations/

@@ -26,6 +26,7 @@ from service.database.pool import Database
 from service.health.handlers import MIGRATIONS, check_schema
 from service.health.handlers import routes as health_routes
 from service.health.preparation import PREPARATION, Preparation
+from service.history.files import read_migrations
 from service.http.keys import (
     CATALOGUE,
     CORS_ORIGINS,
@@ -57,15 +58,16 @@ def create_app(settings: Settings, database: Database, counts: SharedCounts) -> 
         settings: what can be set.
         database: the pool.
         counts: what this process counts in.
+
+    Raises:
+        MigrationError: the migrations that the code comes with are not as they were checked in.
     """
     app = web.Application(middlewares=[edge, authenticate], client_max_size=settings.max_body_bytes)
     app[CATALOGUE] = None if settings.is_production else resource_folder("docs") / "queries.html"
     app[CORS_ORIGINS] = settings.cors_origins
     app[DATABASE] = database
     app[DRAINING] = asyncio.Event()
-    app[MIGRATIONS] = frozenset(
-        file.stem for file in resource_folder("migrations").glob("*.sql") if not file.stem.endswith(".rollback")
-    )
+    app[MIGRATIONS] = read_migrations(resource_folder("migrations"))
     app[OPENAPI] = orjson.dumps(openapi())
     app[PASSWORDS] = Passwords(settings.password_pepper, settings.bcrypt_cost)
     app[PREPARATION] = Preparation()

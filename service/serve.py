@@ -61,6 +61,7 @@ def serve(settings: Settings, dsn: Dsn, listener: socket.socket, on_ready: Calla
 
     Raises:
         DatabaseUnusable: it cannot be reached, or refuses.
+        MigrationError: the migrations that the code comes with are not as they were checked in.
     """
     with (
         writing(settings.log_level, settings.log_format),
@@ -92,6 +93,7 @@ async def serving(
 
     Raises:
         DatabaseUnusable: it cannot be reached, or refuses.
+        MigrationError: the migrations that the code comes with are not as they were checked in.
     """
     database = await Database.connect(dsn, settings)
     try:

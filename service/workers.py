@@ -25,6 +25,7 @@ import uvloop
 
 from service.database.errors import DatabaseUnusable
 from service.dsn import Dsn
+from service.history.files import MigrationError
 from service.http.metrics import SharedCounts
 from service.logs import writing
 from service.serve import ServeError, serving
@@ -183,7 +184,7 @@ def _work(crew: _Crew, counts: SharedCounts, pipe: int) -> Never:
         ):
             runner.run(_serve_until_stopped(crew, counts, pipe))
         exit_code = 0
-    except (ServeError, DatabaseUnusable) as error:
+    except (ServeError, DatabaseUnusable, MigrationError) as error:
         os.write(pipe, str(error).encode())
     except BaseException:  # noqa: BLE001 -- there is nobody further out to tell it to
         traceback.print_exc()

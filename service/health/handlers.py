@@ -11,6 +11,8 @@ from service.database.errors import Overloaded, is_unavailable
 from service.database.queries import queries
 from service.health.preparation import PREPARATION
 from service.health.schemas import DatabaseHealth, Liveness, PoolHealth, Readiness
+from service.history.files import Migration
+from service.history.standing import Applied, State, compare
 from service.http.identity import public
 from service.http.keys import DATABASE, DRAINING, LISTENING
 from service.http.metrics import METRICS
@@ -26,8 +28,10 @@ _readiness = Readiness()
 _database = DatabaseHealth()
 _pool = PoolHealth()
 
-MIGRATIONS: web.AppKey[frozenset[str]] = web.AppKey("migrations", frozenset)
-"""The ids of the migrations that this code comes with."""
+MIGRATIONS: web.AppKey[tuple[Migration, ...]] = web.AppKey("migrations", tuple)
+"""The migrations that this code comes with."""
+
+_MISSING = {State.PENDING, State.OUT_OF_ORDER}
 
 
 @routes.get("/health/live", name="live")
@@ -44,13 +48,14 @@ async def get_liveness(_request: web.Request) -> web.Response:
 async def get_readiness(request: web.Request) -> web.Response:
     """Say whether requests should be sent here.
 
-    They should while the database is reachable, the schema is as the code needs it, every query can be prepared on it,
-    revocations are heard of at once, and the service is not draining.
+    They should while the database is reachable, its schema is not behind what this release needs, every query can be
+    prepared on it, revocations are heard of at once, and the service is not draining. A schema that is ahead is that of
+    the next release, which is about to take over; this one serves on it as long as its queries suit it.
     """
     database, migrations, suitability = await check_schema(request.app)
     revocations = "ok" if request.app[LISTENING].is_set() else "stale"
     draining = request.app[DRAINING].is_set()
-    is_ready = database == migrations == suitability == revocations == "ok" and not draining
+    is_ready = database == suitability == revocations == "ok" and migrations in {"ok", "ahead"} and not draining
     checks = {
         "database": database,
         "migrations": migrations,
@@ -104,10 +109,11 @@ async def check_schema(app: web.Application) -> tuple[str, str, str]:
     database, needed = app[DATABASE], app[MIGRATIONS]
     try:
         rows = await queries.list_applied_migrations(database)
-        applied = frozenset(row["migration_id"] for row in rows)
-        if needed - applied:
+        applied = {str(row["migration_id"]): Applied() for row in rows}
+        states = {standing.state for standing in compare(needed, applied)}
+        if states & _MISSING:
             return "ok", "behind", "unknown"
-        unsuitable = await app[PREPARATION].unsuitable(database, applied)
+        unsuitable = await app[PREPARATION].unsuitable(database, frozenset(applied))
     except asyncpg.UndefinedTableError:
         return "ok", "behind", "unknown"
     except asyncpg.InsufficientPrivilegeError as error:
@@ -117,7 +123,8 @@ async def check_schema(app: web.Application) -> tuple[str, str, str]:
         if not _is_down(error):
             raise
         return "unavailable", "unknown", "unknown"
-    return "ok", "ahead" if applied - needed else "ok", ", ".join(unsuitable) or "ok"
+    # What is left is what this release does not know.
+    return "ok", "ok" if states <= {State.APPLIED} else "ahead", ", ".join(unsuitable) or "ok"
 
 
 def _is_down(error: Exception) -> bool:

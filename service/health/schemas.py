@@ -19,7 +19,7 @@ class ReadinessChecks(Representation):
     database = Text(validate=_VERDICT, metadata=about("Whether the database answers.", "ok"))
     migrations = Text(
         validate=validate.OneOf(["ok", "behind", "ahead", "unknown"]),
-        metadata=about("How the schema stands to what the code needs.", "ok"),
+        metadata=about("How the schema stands to the migrations of this release. Ahead is as good as ok.", "ok"),
     )
     queries = Text(
         metadata=about("ok where each suits the schema, or the names of those that do not; the log says why.", "ok")

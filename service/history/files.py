@@ -88,9 +88,10 @@ def read_migrations(folder: Path, *, check: bool = True) -> tuple[Migration, ...
         path for path in folder.iterdir() if path.suffix in {".sql", ".py"} and not path.name.endswith(".rollback.sql")
     )
     migrations = tuple(map(_read, paths))
-    for rollback in sorted(folder.glob("*.rollback.sql")):
-        if rollback not in {migration.rollback_path for migration in migrations}:
-            raise MigrationError(f"{rollback.name} takes back a migration that is not here.")
+    expected = {path for migration in migrations for path in (migration.rollback_path, migration.locks_path)}
+    for path in sorted((*folder.glob("*.rollback.sql"), *folder.glob("*.locks.txt"))):
+        if path not in expected:
+            raise MigrationError(f"{path.name} belongs to a migration that is not here: put it back, or remove this.")
     for earlier, later in pairwise(migrations):
         if earlier.number == later.number:
             raise MigrationError(

@@ -147,24 +147,26 @@ async def test_a_healthy_service_says_so_to_everybody(anybody: Api, connection: 
     assert {answer.headers["Content-Type"].split(";")[0] for answer in (live, ready, db)} == {"application/json"}
 
 
-LAST = "(SELECT max(migration_id) FROM _yoyo_migration)"
 ONE_MORE = "INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('x', '9999.from-the-future')"
-ONE_LESS = f"DELETE FROM _yoyo_migration WHERE migration_id = {LAST}"
+FIRST_LESS, LAST_LESS = (
+    f"DELETE FROM _yoyo_migration WHERE migration_id = (SELECT {which}(migration_id) FROM _yoyo_migration)"
+    for which in ("min", "max")
+)
 
 
 @pytest.mark.parametrize(
-    ("statement", "migrations", "queries"),
+    ("statement", "migrations"),
     [
-        (ONE_LESS, "behind", "unknown"),
-        (ONE_MORE, "ahead", "ok"),
-        (f"{ONE_LESS}; {ONE_MORE}", "behind", "unknown"),
-        ("DROP TABLE _yoyo_migration", "behind", "unknown"),
-        ("REVOKE SELECT ON _yoyo_migration FROM task_app", "unknown", "unknown"),
+        (LAST_LESS, "behind"),
+        (FIRST_LESS, "behind"),
+        (f"{LAST_LESS}; {ONE_MORE}", "behind"),
+        ("DROP TABLE _yoyo_migration", "behind"),
+        ("REVOKE SELECT ON _yoyo_migration FROM task_app", "unknown"),
     ],
-    ids=["one less", "one more", "one less and one more", "none ever", "none that may be read"],
+    ids=["the last less", "the first less", "one less and one more", "none ever", "none that may be read"],
 )
-async def test_a_schema_that_is_not_as_the_code_needs_it_is_not_ready(
-    settings: Settings, dsn: Dsn, statement: str, migrations: str, queries: str
+async def test_a_schema_that_is_behind_the_code_is_not_ready(
+    settings: Settings, dsn: Dsn, statement: str, migrations: str
 ) -> None:
     async with running(settings, dsn) as (_, anybody), connected(dsn) as connection:
         assert (await anybody.get("/health/ready")).status == 200
@@ -176,12 +178,37 @@ async def test_a_schema_that_is_not_as_the_code_needs_it_is_not_ready(
             "checks": {
                 "database": "ok",
                 "migrations": migrations,
-                "queries": queries,
+                "queries": "unknown",
                 "revocations": "ok",
                 "draining": False,
             },
         }
         assert (await anybody.get("/health/live")).status == 200
+
+
+@pytest.mark.parametrize(
+    "statement", [ONE_MORE, ONE_MORE.replace("9999", "0000")], ids=["of the next release", "of another branch"]
+)
+async def test_a_schema_that_is_ahead_of_the_code_is_ready_as_its_queries_suit_it(
+    settings: Settings, dsn: Dsn, statement: str
+) -> None:
+    async with running(settings, dsn) as (_, anybody), connected(dsn) as connection:
+        await connection.execute(statement)
+        ready = await anybody.get("/health/ready")
+        assert (ready.status, ready.body) == (
+            200,
+            {
+                "status": "ok",
+                "checks": {
+                    "database": "ok",
+                    "migrations": "ahead",
+                    "queries": "ok",
+                    "revocations": "ok",
+                    "draining": False,
+                },
+            },
+        )
+        assert (await (await anybody.new_user("alice@example.com")).new_task())["version"] == 1
 
 
 async def test_a_draining_service_answers_and_is_not_ready(settings: Settings, shared_dsn: Dsn) -> None:
