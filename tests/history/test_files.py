@@ -126,10 +126,11 @@ def test_two_migrations_of_one_number_are_refused(folder: Path) -> None:
     )
 
 
-def test_a_rollback_of_nothing_is_refused(folder: Path) -> None:
-    (folder / "0003.create-c.rollback.sql").write_text("")
+@pytest.mark.parametrize("name", ["0003.create-c.rollback.sql", "0003.create-c.locks.txt"])
+def test_what_belongs_to_no_migration_is_refused(folder: Path, name: str) -> None:
+    (folder / name).write_text("")
 
-    assert refusal(folder) == "0003.create-c.rollback.sql takes back a migration that is not here."
+    assert refusal(folder) == f"{name} belongs to a migration that is not here: put it back, or remove this."
 
 
 @pytest.mark.parametrize(
