@@ -137,7 +137,7 @@ async def test_every_constraint_has_a_name_that_was_chosen(connection: asyncpg.C
         """
         SELECT conrelid::regclass::text AS relation, conname, contype::text
         FROM pg_constraint
-        WHERE connamespace = 'public'::regnamespace AND contype <> 'n' AND conrelid::regclass::text NOT LIKE '%yoyo%'
+        WHERE connamespace = 'public'::regnamespace AND contype <> 'n' AND conrelid::regclass::text !~ '^_|yoyo'
         """
     )
     assert {(row["relation"], row["conname"], row["contype"]) for row in rows} == {
@@ -414,10 +414,10 @@ SHAPE = """
     SELECT
         (SELECT jsonb_agg(to_jsonb(c) ORDER BY c.table_name, c.column_name) FROM (
             SELECT table_name, column_name, data_type, is_nullable, column_default, character_maximum_length
-            FROM information_schema.columns WHERE table_schema = 'public' AND table_name !~ 'yoyo'
+            FROM information_schema.columns WHERE table_schema = 'public' AND table_name !~ '^_|yoyo'
         ) AS c) AS columns,
         (SELECT array_agg(indexdef ORDER BY indexname) FROM pg_indexes
-            WHERE schemaname = 'public' AND tablename !~ 'yoyo') AS indexes,
+            WHERE schemaname = 'public' AND tablename !~ '^_|yoyo') AS indexes,
         (SELECT array_agg(tgname || pg_get_triggerdef(oid) ORDER BY tgname) FROM pg_trigger
             WHERE NOT tgisinternal) AS triggers,
         (SELECT array_agg(proname::text ORDER BY proname) FROM pg_proc

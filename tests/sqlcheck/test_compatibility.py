@@ -41,12 +41,14 @@ def test_a_column_is_added_before_the_code_that_reads_it(checkout: Checkout) -> 
         "-- Plan: tasks_pkey.\nSELECT user_id, id, title,",
         "-- Plan: tasks_pkey.\nSELECT user_id, id, due_at, title,",
     )
+    databases = "SELECT oid FROM pg_database ORDER BY oid"
+    before = checkout.connection.execute(databases).fetchall()
     result = checkout.check()
     assert (result.faults, result.notes) == (
         [],
         ("Compared with v1.0.0, since which there are 2 new migrations.", f"get_task needs {id_} first."),
     )
-    assert checkout.connection.execute("SELECT FROM pg_database WHERE datname LIKE 'task_service_check%'").rowcount == 0
+    assert checkout.connection.execute(databases).fetchall() == before
 
 
 _BROKEN = {
