@@ -18,15 +18,18 @@ def explained(what: str) -> Iterator[None]:
         yield
     except (psycopg.Error, LockTimeout) as error:
         said = reason(error)
-        raise MigrationError(f"{what}: {said if said.endswith(('.', '?')) else said + '.'}") from error
+        raise MigrationError(f"{what}: {said if said.endswith('?') else said + '.'}") from error
 
 
 def reason(error: BaseException) -> str:
-    """Return PostgreSQL's own message: of the first error, since rolling back on a lost connection raises another."""
+    """Return PostgreSQL's own message, with no full stop after it.
+
+    It is that of the first error, since rolling back on a lost connection raises another.
+    """
     while isinstance(error.__context__, psycopg.Error):
         error = error.__context__
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    return primary or one_line(error)
+    return (primary or one_line(error)).rstrip(".")
 
 
 def one_line(error: BaseException) -> str:

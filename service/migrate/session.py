@@ -17,7 +17,14 @@ from service.dsn import Dsn
 from service.migrate.errors import MigrationError, explained
 from service.migrate.progress import Conduct, Progress
 
-_DEFAULTS = {"application_name": "task-service migrate", "connect_timeout": "10"}
+_DEFAULTS = {
+    "application_name": "task-service migrate",
+    "connect_timeout": "10",
+    # A network that has gone silent is noticed within half a minute, at this end as prepare_session has it at the other.
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
 _POLL_SECONDS = 0.1
 _REPORT_SECONDS = 10.0
 

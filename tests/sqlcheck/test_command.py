@@ -10,11 +10,14 @@ from xml.etree import ElementTree as ET
 
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
 
+from service.cli import main
 from service.database import embedded
 from service.dsn import Dsn
 from service.resources import resource_folder
-from service.sqlcheck.checks import CHECKS, Report, Result, check
+from service.sqlcheck import checks
+from service.sqlcheck.checks import CHECKS, Report, check
 from service.sqlcheck.faults import CheckError, Fault
 from service.sqlcheck.reports import as_junit, as_text
 from service.sqlcheck.scratch import Connection, fill
@@ -44,9 +47,14 @@ def _run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _invoke(*args: str) -> Result:
+    """The same, in this process, which costs a second less."""
+    return CliRunner().invoke(main, ["sql", "check", *args])
+
+
 def test_all_checks_pass_on_the_statements_of_the_service_and_a_database_of_their_own(tmp_path: Path) -> None:
-    done = _run(_CHECKOUT, "--junit", str(tmp_path / "report.xml"))
-    assert (done.returncode, done.stderr) == (0, "")
+    done = _invoke("--junit", str(tmp_path / "report.xml"))
+    assert (done.exit_code, done.stderr) == (0, "")
     *notes, line = done.stdout.splitlines()
     assert {note.partition(": ")[0] for note in notes} == {"compatibility"}
     count = len(read_statements(resource_folder("sql")))
@@ -96,7 +104,7 @@ def test_a_report_is_lines_for_people_and_failures_for_junit(scratch: Connection
 
 def test_a_fault_of_no_statement_is_a_case_of_its_own() -> None:
     fault = Fault("migrations/0003.create-tasks.sql", 38, "", "indexes", "No statement needs it: drop it.")
-    report = Report([], "18.6", [Result("indexes", 0.1, [fault])])
+    report = Report([], "18.6", [checks.Result("indexes", 0.1, [fault])])
     assert as_text(report).splitlines()[0] == "migrations/0003.create-tasks.sql:38: No statement needs it: drop it."
     ((case,),) = ET.fromstring(as_junit(report))
     assert case.get("name") == "migrations/0003.create-tasks.sql"
@@ -124,8 +132,8 @@ def test_rows_that_do_not_suit_the_schema_are_told_in_one_line(dsn: Dsn) -> None
 
 
 def test_a_server_that_is_not_there_is_one_clear_line(postgres: embedded.Server) -> None:
-    done = _run(_CHECKOUT, "--database", replace(postgres.dsn, password="canary").libpq_url)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    done = _invoke("--database", replace(postgres.dsn, password="canary").libpq_url)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith(f"Cannot make a database on {postgres.dsn}: ")
     assert "canary" not in done.stderr
 
@@ -135,8 +143,8 @@ def test_a_server_that_is_not_there_is_one_clear_line(postgres: embedded.Server)
     [(("spelling",), "'spelling' is not one of"), (("--database", "mysql://x/y"), "Not a PostgreSQL URL")],
 )
 def test_wrong_usage_is_exit_code_2(args: tuple[str, ...], said: str) -> None:
-    done = _run(_CHECKOUT, *args)
-    assert (done.returncode, done.stdout) == (2, "")
+    done = _invoke(*args)
+    assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
