@@ -22,10 +22,10 @@ install: $(VENV)/.stamp ## Make the virtual environment with the locked dependen
 run: install ## Serve on http://127.0.0.1:8000, with an embedded PostgreSQL unless DATABASE_URL names another
 	@exec $(BIN)/python -m service serve
 
-test: install ## Run every test on a real PostgreSQL, with branch coverage
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
+test: install ## Run every test on a real PostgreSQL
+	$(BIN)/python -m pytest -n auto --dist worksteal $(COVERAGE)
 
-test-fast: install ## Run the tests without coverage, on the embedded PostgreSQL only
+test-fast: install ## Run the tests on the embedded PostgreSQL only
 	$(BIN)/python -m pytest -n auto --dist worksteal -q -k "not postgresql-15"
 
 bench: install ## Show what a page costs at any depth, and what a flood of log-ins does to the rest
@@ -55,7 +55,9 @@ sql: install ## Prove what sql/ and migrations/ promise, and that what is made o
 	$(BIN)/python -m service sql catalogue --check
 	$(BIN)/python -m service migrate snapshot --check
 
-check: lint sql test fuzz faults ## Everything that CI checks
+# To measure takes a third more time than to test.
+check: COVERAGE = --cov --cov-report=term
+check: lint sql test fuzz faults ## Everything that CI checks, with branch coverage
 
 migrate: install ## Apply the pending migrations
 	$(BIN)/python -m service migrate apply

@@ -20,7 +20,7 @@ from service.migrate.progress import Conduct, Progress
 _DEFAULTS = {
     "application_name": "task-service migrate",
     "connect_timeout": "10",
-    # A network that has gone silent is noticed within half a minute, at this end as prepare_session has it at the other.
+    # A network that has gone silent is noticed within half a minute, as prepare_session has it for the other end.
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
