@@ -9,7 +9,7 @@ from service.migrate.errors import MigrationError
 _WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 _UP = """\
 -- depends: {depends}
-{directive}-- Purpose: why, in a sentence.
+{directive}-- Purpose:
 -- Locks: none on existing tables.
 -- Order: before the code that reads it.
 

@@ -360,7 +360,7 @@ def test_a_new_migration_has_the_next_number_and_the_header_to_fill_in(
     ]
     assert (checkout / "migrations" / "0013.add-task-due-at.sql").read_text() == (
         f"-- depends: {_IDS[-1]}\n"
-        "-- Purpose: why, in a sentence.\n"
+        "-- Purpose:\n"
         "-- Locks: none on existing tables.\n"
         "-- Order: before the code that reads it.\n\n"
     )
