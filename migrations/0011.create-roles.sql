@@ -1,6 +1,6 @@
 -- depends: 0010.comment-foreign-keys
 -- Purpose: the service runs as a role that may do what its statements do, and nothing else.
--- Locks: none on existing tables.
+-- Locks: none on a table.
 -- Order: before anything connects as a member of task_app.
 --
 -- task_owner migrates, task_app runs, task_readonly looks, and sees no secret. None of them can log in: who does is made

@@ -28,7 +28,7 @@ def drifted(contents: Mapping[Path, str], command: str) -> list[str]:
     for path, text in contents.items():
         if not path.is_file():
             lines.append(f"{path} is missing: run `{command}`.")
-        elif (kept := path.read_text("utf-8")) != text:
+        elif (kept := path.read_text("utf-8", errors="replace")) != text:
             pairs = zip_longest(kept.split("\n"), text.split("\n"))
             number = next(number for number, (one, other) in enumerate(pairs, 1) if one != other)
             lines.append(f"{path}:{number} is not what it is made of any more: run `{command}`.")

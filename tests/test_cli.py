@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from service.cli import main
 from service.dsn import Dsn
-from service.history.files import CHECKSUMS, checksums, read_migrations
+from service.history.files import write_checksums
 from service.keyring import read_keys
 from service.resources import resource_folder
 from tests.processes import bare_environ
@@ -241,7 +241,7 @@ def test_a_migration_that_fails_is_one_line_and_changes_nothing(
     good, bad = tmp_path / "0001.create-a.sql", tmp_path / "0002.create-b.sql"
     good.write_text("-- depends:\nCREATE TABLE a (id int);\n")
     bad.write_text("-- depends: 0001.create-a\nCREATE TABLE b (id int);\nSELECT 1 / 0;\n")
-    (tmp_path / CHECKSUMS).write_text(checksums(read_migrations(tmp_path, check=False)))
+    write_checksums(tmp_path)
     monkeypatch.setattr("service.cli.migrate.resource_folder", lambda _name: tmp_path)
     result = invoke("migrate", "apply", DATABASE_URL=empty_database.libpq_url)
     assert result.exit_code == 1

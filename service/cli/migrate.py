@@ -1,8 +1,9 @@
 """Migrations: planned, applied, inspected, verified, rolled back, written down, and begun."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -14,7 +15,7 @@ from service.history.files import CHECKSUMS, MigrationError, checksums, read_mig
 from service.history.standing import State
 from service.migrate import locks, measuring, planning, runner, snapshot
 from service.migrate.drafting import draft
-from service.migrate.progress import DEFAULT, Conduct, Progress, Report
+from service.migrate.progress import DEFAULT, Conduct, Progress
 from service.resources import resource_folder
 from service.settings import Settings
 
@@ -51,10 +52,10 @@ def plan(*, allow_out_of_order: bool, as_json: bool) -> None:
 
     Takes no lock and changes nothing. Exit code 1 where `apply` would refuse.
     """
-    with refusing(), database(Settings.load(with_keys=False)) as dsn:
+    with _refusing(as_json=as_json), database(Settings.load(with_keys=False)) as dsn:
         planned = planning.plan(dsn, resource_folder("migrations"), allow_out_of_order=allow_out_of_order)
     if as_json:
-        click.echo(orjson.dumps(planned, option=orjson.OPT_INDENT_2))
+        _echo_json(planned)
     else:
         click.echo(planning.as_sql(planned), nl=False)
     _fail_with(planned.problems)
@@ -66,13 +67,11 @@ def plan(*, allow_out_of_order: bool, as_json: bool) -> None:
 @as_json_option
 def apply(*, allow_out_of_order: bool, wait: float, as_json: bool) -> None:
     """Apply the pending migrations, one line each. Any number of runs may be started at once."""
-    with (
-        refusing(),
-        database(Settings.load(with_keys=False)) as dsn,
-        _telling("applied", nothing="Nothing to apply.", as_json=as_json) as report,
-    ):
-        conduct = Conduct(patience=wait, report=report)
+    told = _Told("applied", as_json=as_json)
+    with _refusing(told.document, as_json=as_json), database(Settings.load(with_keys=False)) as dsn:
+        conduct = Conduct(patience=wait, report=told.report)
         runner.apply(dsn, resource_folder("migrations"), allow_out_of_order=allow_out_of_order, conduct=conduct)
+    told.conclude("Nothing to apply.")
 
 
 @migrate.command()
@@ -80,10 +79,10 @@ def apply(*, allow_out_of_order: bool, wait: float, as_json: bool) -> None:
 @as_json_option
 def status(*, exit_code: bool, as_json: bool) -> None:
     """Say of each migration how it stands. Takes no lock. Exit code 1 where something is wrong."""
-    with refusing(), database(Settings.load(with_keys=False)) as dsn:
+    with _refusing(as_json=as_json), database(Settings.load(with_keys=False)) as dsn:
         standings = runner.status(dsn, resource_folder("migrations"))
     if as_json:
-        click.echo(orjson.dumps(standings, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
+        _echo_json(standings)
     else:
         for one in standings:
             click.echo(f"{one.id}  {one.state}{', out of order' if one.out_of_order else ''}")
@@ -99,13 +98,11 @@ def status(*, exit_code: bool, as_json: bool) -> None:
 @as_json_option
 def rollback(*, count: int, yes: bool, wait: float, as_json: bool) -> None:
     """Roll back the newest applied migrations. Where that loses data it says what, and wants --yes."""
-    with (
-        refusing(),
-        database(Settings.load(with_keys=False)) as dsn,
-        _telling("rolled back", nothing="Nothing to roll back.", as_json=as_json) as report,
-    ):
-        conduct = Conduct(patience=wait, report=report)
+    told = _Told("rolled back", as_json=as_json)
+    with _refusing(told.document, as_json=as_json), database(Settings.load(with_keys=False)) as dsn:
+        conduct = Conduct(patience=wait, report=told.report)
         runner.rollback(dsn, resource_folder("migrations"), count=count, lose_data=yes, conduct=conduct)
+    told.conclude("Nothing to roll back.")
 
 
 @migrate.command()
@@ -121,14 +118,20 @@ def verify(*, pg_dump: Path | None, as_json: bool) -> None:
     Prints the difference as a diff: a line with a minus is missing in the database, one with a plus is too many. Exit
     code 1 where there is any, or a migration is pending.
     """
-    with refusing(), database(Settings.load(with_keys=False)) as dsn:
+    with _refusing(as_json=as_json), database(Settings.load(with_keys=False)) as dsn:
         standings = runner.status(dsn, resource_folder("migrations"))
-        expected = (resource_folder("docs") / _SCHEMA).read_text(encoding="utf-8")
+        # pg_dump leaves them out.
+        invalid = runner.invalid_indexes(dsn)
+        try:
+            expected = (resource_folder("docs") / _SCHEMA).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise MigrationError(f"docs/{_SCHEMA} cannot be read: {error}.") from error
         difference = snapshot.difference(dsn, expected, f"docs/{_SCHEMA}", pg_dump)
     wrong = [one.problem or f"{one.id} is {one.state}." for one in standings if one.state is not State.APPLIED]
+    wrong += [f"The index {name} is invalid." for name in invalid]
     if as_json:
         told = {"is_as_it_should_be": not (wrong or difference), "problems": wrong, "difference": difference}
-        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        _echo_json(told)
     elif difference:
         click.echo(difference, nl=False)
     elif not wrong:
@@ -144,7 +147,7 @@ def write_snapshot(*, only_check: bool, as_json: bool) -> None:
 
     It applies them to a PostgreSQL that it starts. With --check the exit code is 1 where a file has drifted.
     """
-    with refusing():
+    with _refusing(as_json=as_json):
         folder = Path("migrations")
         migrations = read_migrations(folder, check=False)
         with embedded.temporary(options={"fsync": "off"}) as server:
@@ -164,10 +167,10 @@ def write_snapshot(*, only_check: bool, as_json: bool) -> None:
 @as_json_option
 def new(words: str, *, concurrently: bool, as_json: bool) -> None:
     """Begin a migration: write its two files, with the headers to fill in. WORDS are like add-task-due-at."""
-    with refusing():
+    with _refusing(as_json=as_json):
         paths = draft(Path("migrations"), words, transactional=not concurrently)
     if as_json:
-        click.echo(orjson.dumps([str(path) for path in paths], option=orjson.OPT_INDENT_2))
+        _echo_json([str(path) for path in paths])
     else:
         click.echo("\n".join(f"Wrote {path}." for path in paths))
         click.echo(
@@ -177,35 +180,49 @@ def new(words: str, *, concurrently: bool, as_json: bool) -> None:
 
 def apply_pending(dsn: Dsn) -> None:
     """Apply what is pending, with a line for each migration."""
-    with _telling("applied") as report:
-        runner.apply(dsn, resource_folder("migrations"), conduct=Conduct(report=report))
+    runner.apply(dsn, resource_folder("migrations"), conduct=Conduct(report=_Told("applied").report))
+
+
+class _Told:
+    """Tells of a run, of each migration when it is done: in lines, or in one document at the end."""
+
+    def __init__(self, done: str, *, as_json: bool = False) -> None:
+        """Tell of migrations that are done in this sense: `applied`, `rolled back`."""
+        self._done, self._as_json = done, as_json
+        self._finished: list[dict[str, str | float | None]] = []
+        self.document = {done.replace(" ", "_"): self._finished}
+
+    def report(self, progress: Progress) -> None:
+        """Tell what happened; what is not the end of a migration is told beside."""
+        if progress.event != self._done:
+            click.echo(f"{progress.migration_id or 'all'}  {progress.event}: {progress.detail}", err=True)
+            return
+        self._finished.append({"id": progress.migration_id, "seconds": round(progress.seconds, 3)})
+        if not self._as_json:
+            click.echo(f"{progress.migration_id}  {self._done} in {progress.seconds:.2f} s")
+
+    def conclude(self, nothing: str) -> None:
+        """Tell of a run that came to its end, in these words where there was nothing to do."""
+        if self._as_json:
+            _echo_json({**self.document, "error": None})
+        elif not self._finished:
+            click.echo(nothing)
 
 
 @contextmanager
-def _telling(done: str, *, nothing: str = "", as_json: bool = False) -> Iterator[Report]:
-    """Tell of a run while it goes on, in lines; as JSON at its end, also of one that failed."""
-    finished: list[dict[str, str | float | None]] = []
-    error = None
-
-    def report(progress: Progress) -> None:
-        if progress.event == done:
-            finished.append({"id": progress.migration_id, "seconds": round(progress.seconds, 3)})
-            if not as_json:
-                click.echo(f"{progress.migration_id}  {done} in {progress.seconds:.2f} s")
-        else:
-            click.echo(f"{progress.migration_id or 'all'}  {progress.event}: {progress.detail}", err=True)
-
+def _refusing(document: Mapping[str, Any] = {}, *, as_json: bool) -> Iterator[None]:
+    """Refuse as all commands do; as JSON, in a document too, with what it holds so far."""
     try:
-        yield report
-    except MigrationError as failure:
-        error = str(failure)
-        raise
-    finally:
+        with refusing():
+            yield
+    except Refusal as refusal:
         if as_json:
-            told = {done.replace(" ", "_"): finished, "error": error}
-            click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
-        elif nothing and not finished and not error:
-            click.echo(nothing)
+            _echo_json({**document, "error": refusal.message})
+        raise
+
+
+def _echo_json(document: object) -> None:
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
 
 
 def _fail_with(problems: Iterable[str]) -> None:

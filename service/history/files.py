@@ -67,6 +67,11 @@ class Migration:
         return self.header.get("transactional") != "false"
 
     @property
+    def goes_after(self) -> bool:
+        """Whether it goes after the code that belongs to it, by its header."""
+        return self.header.get("Order", "").startswith("after")
+
+    @property
     def loses_data(self) -> bool:
         """Whether to take it back loses what cannot be had again."""
         return not self.loses.startswith("nothing")
@@ -84,13 +89,15 @@ def read_migrations(folder: Path, *, check: bool = True) -> tuple[Migration, ...
     """
     if not folder.is_dir():
         raise MigrationError(f"There is no folder {folder}.")
-    paths = sorted(
-        path for path in folder.iterdir() if path.suffix in {".sql", ".py"} and not path.name.endswith(".rollback.sql")
-    )
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as error:
+        raise MigrationError(f"{folder} cannot be read: {error.strerror}.") from error
+    paths = [path for path in files if path.suffix in {".sql", ".py"} and not path.name.endswith(".rollback.sql")]
     migrations = tuple(map(_read, paths))
     expected = {path for migration in migrations for path in (migration.rollback_path, migration.locks_path)}
-    for path in sorted((*folder.glob("*.rollback.sql"), *folder.glob("*.locks.txt"))):
-        if path not in expected:
+    for path in files:
+        if path.name.endswith((".rollback.sql", ".locks.txt")) and path not in expected:
             raise MigrationError(f"{path.name} belongs to a migration that is not here: put it back, or remove this.")
     for earlier, later in pairwise(migrations):
         if earlier.number == later.number:
@@ -115,6 +122,15 @@ def checksums(migrations: Sequence[Migration]) -> str:
     )
 
 
+def write_checksums(folder: Path) -> None:
+    """Write `checksums.txt` anew.
+
+    Raises:
+        MigrationError: a file cannot be read, or is not named or headed as a migration is.
+    """
+    (folder / CHECKSUMS).write_text(checksums(read_migrations(folder, check=False)), encoding="utf-8")
+
+
 def _files(migration: Migration) -> Iterator[Path]:
     yield migration.path
     if migration.rollback is not None:
@@ -131,6 +147,8 @@ def _read(path: Path) -> Migration:
         rollback = back.read_text(encoding="utf-8") if back.is_file() else None
     except (OSError, UnicodeDecodeError) as error:
         raise MigrationError(f"{path.stem} cannot be read: {error}.") from error
+    if "\ufeff" in {text[:1], (rollback or "")[:1]}:
+        raise MigrationError(f"{path.stem} cannot be read: it begins with a byte order mark. Save it without one.")
     header = _header(text)
     if header.get("transactional", "true") not in {"true", "false"}:
         raise MigrationError(
@@ -186,6 +204,8 @@ def _check_checksums(folder: Path, migrations: Sequence[Migration]) -> None:
         text = (folder / CHECKSUMS).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise MigrationError(f"There is no {CHECKSUMS} in {folder}: `make schema` writes it.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise MigrationError(f"{CHECKSUMS} cannot be read: {error}.") from error
     expected = checksums(migrations)
     if text == expected:
         return
@@ -208,4 +228,4 @@ def _check_checksums(folder: Path, migrations: Sequence[Migration]) -> None:
 
 
 def _by_name(text: str) -> dict[str, str]:
-    return {name: checksum for checksum, _, name in (line.partition("  ") for line in text.splitlines())}
+    return {name: checksum for checksum, _, name in (line.partition("  ") for line in text.splitlines() if line)}

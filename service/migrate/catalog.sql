@@ -32,8 +32,17 @@ WHERE migration_id = :migration_id;
 
 -- name: get_index(name, table_name)^
 -- An index by its name, in the schema of its table, where it would be made; with the statement that drops it without
--- blocking anybody. No row means there is none.
-SELECT i.indisvalid, concat('DROP INDEX CONCURRENTLY ', i.indexrelid::regclass) AS dropping
+-- blocking anybody. No row means there is none. Who may not see what another session makes takes it for this one.
+SELECT
+    i.indisvalid,
+    i.indrelid = to_regclass(:table_name) AS is_of_table,
+    EXISTS (
+        SELECT
+        FROM pg_stat_progress_create_index AS p
+        WHERE p.datname = current_database()
+            AND coalesce(p.index_relid, i.indexrelid) = i.indexrelid
+    ) AS is_being_made,
+    concat('DROP INDEX CONCURRENTLY ', i.indexrelid::regclass) AS dropping
 FROM pg_index AS i
 INNER JOIN pg_class AS c ON c.oid = i.indexrelid
 WHERE c.relname = :name
@@ -62,6 +71,10 @@ SELECT current_schema();
 -- name: has_migration_table()$
 -- Whether yoyo's own table is there yet: it is made by the first run.
 SELECT to_regclass('_yoyo_migration') IS NOT NULL;
+
+-- name: is_read_only()$
+-- Whether nothing can be written here, as on a standby.
+SELECT current_setting('transaction_read_only')::boolean;
 
 -- name: list_applied()
 -- The migrations that yoyo has noted as applied, oldest first. It keeps their time in UTC, without saying so.

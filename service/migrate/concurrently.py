@@ -82,11 +82,14 @@ def resume(connection: psycopg.Connection, id_: str, work: Work, *, was_begun: b
     found = catalog.get_index(connection, name=work.index_name, table_name=work.table_name)
     if not found:
         return True, ""
-    is_valid, dropping = found
-    if not is_valid:
+    is_valid, is_of_table, is_being_made, dropping = found
+    if is_being_made:
+        # By no run: its session would hold the lock on migrating.
+        raise MigrationError(f"{id_} makes the index {work.index_name}, which somebody makes just now: wait for that.")
+    if is_of_table and not is_valid:
         connection.execute(dropping)
-        return True, f"dropped the invalid index {work.index_name}, which an earlier run had left"
-    if was_begun:
+        return True, f"dropped the invalid index {work.index_name}, which was left there"
+    if is_of_table and was_begun:
         return False, f"the index {work.index_name} is there, from a run that could not note it"
     raise MigrationError(
         f"{id_} makes the index {work.index_name}, which is there already, and which no run of this file has begun:"

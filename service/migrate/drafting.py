@@ -7,6 +7,7 @@ from service.history.files import read_migrations
 from service.migrate.errors import MigrationError
 
 _WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+_LAST_NUMBER = 9999
 _UP = """\
 -- depends: {depends}
 {directive}-- Purpose:
@@ -35,6 +36,8 @@ def draft(folder: Path, words: str, *, transactional: bool = True) -> list[Path]
         raise MigrationError(f"{words} does not name a migration: lower-case words with hyphens between, a verb first.")
     migrations = read_migrations(folder, check=False)
     number = max((migration.number for migration in migrations), default=0) + 1
+    if number > _LAST_NUMBER:
+        raise MigrationError(f"There is no number left after {_LAST_NUMBER}.")
     up = folder / f"{number:04}.{words}.sql"
     down = up.with_suffix(".rollback.sql")
     directive = "" if transactional else "-- transactional: false\n"

@@ -59,6 +59,8 @@ class Execution:
         """
         self._backend, self._dsn, self._direction, self._conduct = backend, dsn, direction, conduct
         self._connection: psycopg.Connection = backend.connection
+        if catalog.is_read_only(self._connection):
+            raise MigrationError(f"Cannot migrate {dsn}: it is read-only, as a standby is. Name the primary.")
         # yoyo takes a refusal to make its tables for their being there.
         if not catalog.may_create_tables(self._connection):
             raise MigrationError(f"Cannot migrate {dsn}: its user may not create tables in the schema.")
@@ -126,12 +128,7 @@ class Execution:
                 self._conduct.report(Progress("retrying", migration.id, pause, why))
                 time.sleep(pause)
             except psycopg.Error as error:
-                kept = (
-                    "The connection was lost: `status` tells whether it was kept"
-                    if error.sqlstate is None or self._connection.broken
-                    else "It changed nothing"
-                )
-                raise self._failure(migration, f"{reason(error)}. {kept}.") from error
+                raise self._failure(migration, f"{reason(error)}. {self._kept(error)}.") from error
             else:
                 return
 
@@ -157,6 +154,14 @@ class Execution:
                 f"{reason(error)}. It is not transactional: it may have left an invalid index {work.index_name}, which"
                 " the next run drops.",
             ) from error
+
+    def _kept(self, error: psycopg.Error) -> str:
+        """Say what is left of a migration that failed in its transaction."""
+        if self._connection.broken:
+            return "The connection was lost: `status` tells whether it was kept"
+        if isinstance(error, psycopg.errors.NoActiveSqlTransaction):
+            return "It ended its own transaction, and what came before that was kept: take it back by hand"
+        return "It changed nothing"
 
     def _process_or_cancel(self, migration: Migration, steps: Any) -> None:  # noqa: ANN401 -- yoyo has no types
         try:

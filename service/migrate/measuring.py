@@ -13,7 +13,7 @@ import aiosql
 import psycopg
 
 from service.dsn import Dsn
-from service.history.files import CHECKSUMS, Migration, checksums, read_migrations
+from service.history.files import Migration, read_migrations, write_checksums
 from service.migrate import runner
 from service.migrate.errors import MigrationError, explained
 from service.migrate.locks import Direction, Lock, Work, in_order, joined
@@ -78,7 +78,7 @@ def _make_tables_of_the_runner(dsn: Dsn) -> None:
     with TemporaryDirectory(prefix="task-service-") as name:
         folder = Path(name)
         (folder / "0001.do-nothing.sql").write_text("-- depends:\n")
-        (folder / CHECKSUMS).write_text(checksums(read_migrations(folder, check=False)))
+        write_checksums(folder)
         runner.apply(dsn, folder)
 
 

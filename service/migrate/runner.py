@@ -19,7 +19,7 @@ from service.migrate.execution import Execution
 from service.migrate.progress import DEFAULT, Conduct
 from service.migrate.session import catalog, connect, locked
 
-__all__ = ["MigrationError", "apply", "rollback", "status"]
+__all__ = ["MigrationError", "apply", "invalid_indexes", "rollback", "status"]
 
 
 def status(dsn: Dsn, folder: Path) -> list[Standing]:
@@ -35,6 +35,16 @@ def status(dsn: Dsn, folder: Path) -> list[Standing]:
     with explained(f"Cannot read {dsn}"), connect(dsn) as connection:
         connection.read_only = True
         return compare(migrations, _read_applied(connection))
+
+
+def invalid_indexes(dsn: Dsn) -> list[str]:
+    """Return the names of the indexes that are written and not used, since they are not complete. Only reads.
+
+    Raises:
+        MigrationError: the database cannot be read.
+    """
+    with explained(f"Cannot read {dsn}"), connect(dsn) as connection:
+        return [name for (name,) in catalog.list_invalid_indexes(connection)]
 
 
 def apply(dsn: Dsn, folder: Path, *, allow_out_of_order: bool = False, conduct: Conduct = DEFAULT) -> list[str]:
@@ -117,6 +127,8 @@ def rollback(
 
 def _read_applied(connection: psycopg.Connection) -> dict[str, Applied]:
     """Return what each applied migration is known by, oldest first; nothing where none ever was."""
+    if catalog.get_schema(connection) is None:
+        raise MigrationError("Its user may use no schema of the search_path: grant USAGE on the one with the tables.")
     if not catalog.has_migration_table(connection):
         return {}
     noted = (

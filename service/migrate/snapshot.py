@@ -1,6 +1,7 @@
 """The schema as a DBA reads it: pg_dump's output without what differs from one run or machine to the next."""
 
 import difflib
+import os
 import re
 import shutil
 import subprocess
@@ -85,7 +86,7 @@ def dump(dsn: Dsn, pg_dump: Path, schema: str = "public") -> str:
         f"--dbname={replace(direct, password=None).libpq_url}",
     ]
     # Anyone on the machine can read the arguments of a process; its environment is its owner's.
-    environment = {"PGPASSWORD": direct.password or ""}
+    environment = os.environ | ({"PGPASSWORD": direct.password} if direct.password else {})
     try:
         done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)  # noqa: S603 -- no shell, and the program is the caller's
     except OSError as error:
@@ -100,7 +101,8 @@ def _normalised(text: str, schema: str) -> str:
     if schema != "public":
         names = f"{re.escape(_quoted(schema))}|{re.escape(schema)}"
         objects = re.sub(rf'(?<![\w."])({names})\.', "public.", objects)
-        objects = re.sub(r"^( +SET search_path TO ).*", r"\1'$user', 'public'", objects, flags=re.MULTILINE)
+    # FROM CURRENT, which is not the same for everybody who migrates.
+    objects = re.sub(r"^( +SET search_path TO ).*", r"\1'$user', 'public'", objects, flags=re.MULTILINE)
     return _BLANK_LINES.sub("\n\n", _HEADER + objects).strip() + "\n"
 
 

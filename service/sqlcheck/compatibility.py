@@ -94,8 +94,8 @@ class _Comparison:
         self._release = release
         self._today = statements
         self._released = [_fed(one, statements) for one in read_statements(release.sql)]
-        before = [migration for migration in new if not _is_after(migration)]
-        self._after = [migration for migration in new if _is_after(migration)]
+        before = [migration for migration in new if not migration.goes_after]
+        self._after = [migration for migration in new if migration.goes_after]
         self._order = [*before, *self._after]
         # How each statement behaves on the schema of the release, and then after each migration.
         self._stages: list[_Behaviours] = []
@@ -134,7 +134,7 @@ class _Comparison:
         self._stages.append({sql: observe(scratch, one, schema) for sql, one in every.items()})
 
     def _failed(self, migration: Migration, error: psycopg.Error) -> Fault:
-        waiting = [] if _is_after(migration) else [one.id for one in self._after if one.number < migration.number]
+        waiting = [] if migration.goes_after else [one.id for one in self._after if one.number < migration.number]
         without = f", without {', '.join(waiting)}, which goes after the code" if waiting else ""
         return _fault(
             migration,
@@ -205,10 +205,6 @@ def _fed(statement: Statement, today: Sequence[Statement]) -> Statement:
         return statement
     takes = ", ".join(f"{name} from {source.name}" for name, source in known.items())
     return replace(statement, labels={**statement.labels, "Takes": Label(f"{takes}.", statement.line)})
-
-
-def _is_after(migration: Migration) -> bool:
-    return migration.header.get("Order", "").startswith("after")
 
 
 def _fault(migration: Migration, query: str, message: str) -> Fault:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from service.history.files import CHECKSUMS, MigrationError, checksums, read_migrations
+from service.history.files import CHECKSUMS, MigrationError, write_checksums
 from service.sqlcheck.faults import CheckError, NothingToCheckError
 
 _ROWS: Final = "service/sqlcheck/rows.sql"
@@ -59,13 +59,12 @@ def released(checkout: Path, revision: str | None = None) -> Iterator[Release]:
         revision: a tag, a branch or a commit; without it, the newest version that HEAD has been tagged with.
 
     Raises:
-        NothingToCheckError: nothing has been released yet.
+        NothingToCheckError: nothing has been released yet, or there is no repository to read it out of.
         CheckError: it cannot be had, and what to do.
     """
     if _git(checkout, "rev-parse", "--is-inside-work-tree").returncode:
-        raise CheckError(
-            f"{checkout} is in no git repository that can be read, and the last release is read out of one: check in a"
-            " clone, or name the other checks."
+        raise (CheckError if revision else NothingToCheckError)(
+            f"Compared with nothing, since {checkout} is in no git repository that git is here to read: use a clone."
         )
     name = revision or _last_version(checkout)
     found = _git(checkout, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
@@ -76,18 +75,20 @@ def released(checkout: Path, revision: str | None = None) -> Iterator[Release]:
     parts = [part for part in _PARTS if any(f"{file}/".startswith(f"{part}/") for file in listed.split("\0"))]
     if missing := [part for part in ("sql", "migrations") if part not in parts]:
         raise CheckError(f"{name} has no {' and no '.join(missing)}: compare with a later revision.")
-    archive = _git(checkout, "-c", "core.autocrlf=false", "archive", "--format=tar", commit, "--", *parts).stdout
+    archive = _git(checkout, "-c", "core.autocrlf=false", "archive", "--format=tar", commit, "--", *parts)
+    if archive.returncode:
+        said = " ".join(archive.stderr.decode(errors="replace").split())
+        raise CheckError(f"git cannot read {name}: {said}. Fetch it whole.")
     with tempfile.TemporaryDirectory(prefix="task-service-") as folder:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
             tar.extractall(folder, filter="data")
         release = Release(name, Path(folder))
         # A release from before there were checksums has them from here on, since the runner insists on them.
         if not (release.migrations / CHECKSUMS).exists():
             try:
-                written = checksums(read_migrations(release.migrations, check=False))
+                write_checksums(release.migrations)
             except MigrationError as error:
                 raise CheckError(f"{name} cannot be compared with: {error}") from error
-            (release.migrations / CHECKSUMS).write_text(written, encoding="utf-8")
         yield release
 
 
@@ -105,13 +106,8 @@ def _last_version(checkout: Path) -> str:
 
 
 def _git(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    program = shutil.which("git")
-    if program is None:
-        raise CheckError(
-            "git is not installed, and the last release is read out of it: install it, or name the other checks."
-        )
     # A clone that is another user's, as in a container, is no danger here: its code is what runs.
-    command = [program, "-c", "safe.directory=*", "-C", str(checkout), *arguments]
+    command = [shutil.which("git") or "false", "-c", "safe.directory=*", "-C", str(checkout), *arguments]
     return subprocess.run(  # noqa: S603 -- a revision comes behind --end-of-options first, and no shell reads it
         command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
     )

@@ -49,12 +49,9 @@ def as_junit(report: Report) -> bytes:
     suites = ET.Element("testsuites", name="sql check")
     for result in report.results:
         seconds = f"{result.seconds:.3f}"
-        cases = {
-            (one.file, one.name): ET.Element("testcase", classname=one.file, name=one.name) for one in report.statements
-        }
+        cases = {(one.file, one.name): _case(one.file, one.name) for one in report.statements}
         for fault in result.faults:
-            empty = ET.Element("testcase", classname=fault.file, name=fault.query or fault.file)
-            case = cases.setdefault((fault.file, fault.query), empty)
+            case = cases.setdefault((fault.file, fault.query), _case(fault.file, fault.query or fault.file))
             ET.SubElement(case, "failure", message=fault.message, type=fault.check).text = str(fault)
         for case in cases.values() if result.is_skipped else ():
             ET.SubElement(case, "skipped", message=" ".join(result.notes))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.history.files import CHECKSUMS, MigrationError, checksums, read_migrations
+from service.history.files import CHECKSUMS, MigrationError, read_migrations, write_checksums
 from service.resources import resource_folder
 
 MIGRATIONS = resource_folder("migrations")
@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def note(folder: Path) -> None:
-    (folder / CHECKSUMS).write_text(checksums(read_migrations(folder, check=False)))
+    write_checksums(folder)
 
 
 def refusal(folder: Path) -> str:
@@ -116,6 +116,20 @@ def test_checksums_that_are_missing_or_in_another_order_are_refused(folder: Path
 
     (folder / CHECKSUMS).unlink()
     assert refusal(folder) == f"There is no {CHECKSUMS} in {folder}: `make schema` writes it."
+
+
+def test_files_that_are_no_text_are_refused(folder: Path) -> None:
+    (folder / CHECKSUMS).write_bytes(b"\xff")
+    assert refusal(folder).startswith(f"{CHECKSUMS} cannot be read: ")
+
+    (folder / "0002.index-a.sql").write_text("\ufeff-- depends: 0001.create-a\n")
+    assert refusal(folder) == "0002.index-a cannot be read: it begins with a byte order mark. Save it without one."
+
+
+def test_an_empty_line_among_the_checksums_is_no_file(folder: Path) -> None:
+    (folder / CHECKSUMS).write_text((folder / CHECKSUMS).read_text() + "\n")
+
+    assert refusal(folder) == f"{CHECKSUMS} is not as `make schema` writes it."
 
 
 def test_two_migrations_of_one_number_are_refused(folder: Path) -> None:

@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Identifier
 
 from service.database import embedded
 from service.dsn import Dsn
-from service.history.files import CHECKSUMS, checksums, read_migrations
+from service.history.files import read_migrations, write_checksums
 from service.history.standing import State
 from service.migrate import runner
 from service.migrate.progress import Conduct, Progress
@@ -90,7 +90,7 @@ class Lab:
                 ]
                 for suffix, text in zip((".sql", ".rollback.sql"), texts, strict=True):
                     path.joinpath(id_ + suffix).write_text(text)
-            path.joinpath(CHECKSUMS).write_text(checksums(read_migrations(path, check=False)))
+            write_checksums(path)
         return path
 
     @contextmanager

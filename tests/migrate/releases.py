@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from service.history.files import CHECKSUMS, checksums, read_migrations
+from service.history.files import read_migrations, write_checksums
 from service.resources import resource_folder
 
 _DOCUMENT: Final = resource_folder("migrations") / "README.md"
@@ -65,7 +65,7 @@ class Example:
         for name, text in self._files.items():
             if name.startswith(tuple(self.ids[:count])):
                 (migrations / name).write_text(text)
-        (migrations / CHECKSUMS).write_text(checksums(read_migrations(migrations, check=False)))
+        write_checksums(migrations)
         return folder
 
     def _change_queries(self, release: Path) -> Path:

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from service.cli import main
 from service.dsn import Dsn
-from service.history.files import CHECKSUMS, checksums, read_migrations
+from service.history.files import CHECKSUMS, read_migrations, write_checksums
 from service.migrate import runner
 from service.resources import resource_folder
 from tests.processes import bare_environ
@@ -75,7 +75,7 @@ def add(checkout: Path, id_: str, text: str, down: str = "-- Loses: every deadli
     before = read_migrations(folder, check=False)[-1].id
     (folder / f"{id_}.sql").write_text(text.format(before=before))
     (folder / f"{id_}.rollback.sql").write_text(down)
-    (folder / CHECKSUMS).write_text(checksums(read_migrations(folder, check=False)))
+    write_checksums(folder)
 
 
 def edit(checkout: Path, id_: str) -> None:
@@ -83,7 +83,7 @@ def edit(checkout: Path, id_: str) -> None:
     folder = checkout / "migrations"
     path = folder / f"{id_}.sql"
     path.write_text(path.read_text() + "-- More.\n")
-    (folder / CHECKSUMS).write_text(checksums(read_migrations(folder, check=False)))
+    write_checksums(folder)
 
 
 def test_the_help_tells_the_exit_codes(migrate: Invoke) -> None:
@@ -157,6 +157,19 @@ def test_plan_and_status_need_no_lock_and_no_more_than_task_readonly_may(
                 assert asked.stderr.startswith(f"{_IDS[0]} was edited after it was applied.")
         finally:
             administrator.execute(f"DROP ROLE {reader.user}".encode())
+
+
+def test_whatever_is_refused_is_told_to_programs_too(migrate: Invoke, checkout: Path, dsn: Dsn) -> None:
+    (checkout / "migrations" / CHECKSUMS).unlink()
+    for command in ("plan", "apply", "status", "rollback", "verify"):
+        refused = migrate(dsn, command, "--json")
+        assert refused.exit_code == 1
+        assert json.loads(refused.stdout)["error"] == refused.stderr.strip()
+        assert refused.stderr.startswith("There is no checksums.txt in ")
+    shutil.rmtree(checkout / "migrations")
+    for args in (["snapshot"], ["new", "add-due-at"]):
+        refused = migrate(None, *args, "--json")
+        assert json.loads(refused.stdout) == {"error": "There is no folder migrations."}
 
 
 # apply
@@ -312,6 +325,26 @@ def test_verify_shows_what_differs_and_what_is_pending(migrate: Invoke, checkout
     }
 
 
+def test_verify_tells_of_an_index_that_is_invalid(migrate: Invoke, dsn: Dsn) -> None:
+    with psycopg.connect(dsn.libpq_url, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'sessions_expires_at_idx'::regclass"
+        )
+    verified = migrate(dsn, "verify")
+
+    assert verified.exit_code == 1
+    assert "The index sessions_expires_at_idx is invalid.\n" in verified.stderr
+
+
+def test_verify_without_the_schema_to_compare_with_says_so(migrate: Invoke, checkout: Path, dsn: Dsn) -> None:
+    (checkout / "docs" / "schema.sql").unlink()
+    verified = migrate(dsn, "verify")
+
+    assert verified.exit_code == 1
+    assert verified.stderr.startswith("docs/schema.sql cannot be read: ")
+    assert verified.stderr.count("\n") == 1
+
+
 def test_verify_without_a_pg_dump_of_that_version_says_what_to_do(migrate: Invoke, dsn: Dsn) -> None:
     verified = migrate(dsn, "verify", "--pg-dump", "/bin/true")
 
@@ -372,8 +405,15 @@ def test_a_new_migration_has_the_next_number_and_the_header_to_fill_in(
     assert "\n-- transactional: false\n" in (checkout / concurrent[0]).read_text()
     (checkout / concurrent[0]).unlink()
     (checkout / concurrent[1]).unlink()
-    (checkout / "migrations" / CHECKSUMS).write_text(checksums(read_migrations(checkout / "migrations", check=False)))
+    write_checksums(checkout / "migrations")
     assert runner.apply(empty_database, checkout / "migrations")[-1] == "0013.add-task-due-at"
+
+
+def test_after_9999_there_is_no_number_left(migrate: Invoke, checkout: Path) -> None:
+    add(checkout, "9999.add-due-at", _ADD)
+    refused = migrate(None, "new", "add-more")
+
+    assert (refused.exit_code, refused.stderr) == (1, "There is no number left after 9999.\n")
 
 
 @pytest.mark.parametrize("words", ["add", "Add-Due", "add due", "add_due", "-add", "../add-due"])

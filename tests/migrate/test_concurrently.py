@@ -1,7 +1,9 @@
 """Indexes that are made and dropped CONCURRENTLY: which files are refused, and what a run makes of what others left."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 
 import psycopg
 import pytest
@@ -159,7 +161,7 @@ def test_an_invalid_index_that_was_left_is_dropped_and_made_again(table: Dsn, fo
 
     repairs = apply(table, folder)
 
-    assert repairs == ["0002.index-a: dropped the invalid index a_b_idx, which an earlier run had left"]
+    assert repairs == ["0002.index-a: dropped the invalid index a_b_idx, which was left there"]
     assert run_sql(table, INDEXES) == [("a_b_idx", True)]
     assert run_sql(table, NOTED) == DONE
 
@@ -178,7 +180,7 @@ def test_an_index_that_cannot_be_made_is_made_when_it_can_be(table: Dsn, write: 
     )
     assert run_sql(table, NOTED) == DONE[:1]
     run_sql(table, "DELETE FROM a")
-    assert apply(table, folder) == ["0002.index-a: dropped the invalid index a_b_key, which an earlier run had left"]
+    assert apply(table, folder) == ["0002.index-a: dropped the invalid index a_b_key, which was left there"]
     assert run_sql(table, INDEXES) == [("a_b_key", True)]
     assert run_sql(table, NOTED) == DONE
 
@@ -195,6 +197,34 @@ def test_an_index_that_no_run_has_begun_is_not_taken_for_ours(table: Dsn, folder
     )
     assert run_sql(table, INDEXES) == [("a_b_idx", True)]
     assert run_sql(table, NOTED) == DONE[:1]
+
+
+def test_an_invalid_index_of_another_table_is_not_taken_for_ours(table: Dsn, folder: Path) -> None:
+    run_sql(table, "CREATE TABLE other AS SELECT 1 AS b FROM generate_series(1, 2)")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        run_sql(table, "CREATE UNIQUE INDEX CONCURRENTLY a_b_idx ON other (b)")
+
+    with pytest.raises(MigrationError, match=r"makes the index a_b_idx, which is there already"):
+        apply(table, folder)
+
+    assert run_sql(table, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_b_idx'::regclass") == [(False,)]
+
+
+def test_an_index_that_somebody_makes_just_now_is_left_to_them(table: Dsn, folder: Path) -> None:
+    is_waiting = "SELECT 1 FROM pg_stat_progress_create_index WHERE phase = 'waiting for writers before build'"
+    with psycopg.connect(table.libpq_url) as writer, ThreadPoolExecutor(1) as thread:
+        writer.execute("INSERT INTO a VALUES (7)")
+        making = thread.submit(run_sql, table, "CREATE INDEX CONCURRENTLY a_b_idx ON a (b)")
+        began = monotonic()
+        while not run_sql(table, is_waiting):
+            assert monotonic() - began < 30
+        with pytest.raises(MigrationError) as refused:
+            apply(table, folder)
+        writer.rollback()
+        making.result()
+
+    assert str(refused.value) == ("0002.index-a makes the index a_b_idx, which somebody makes just now: wait for that.")
+    assert run_sql(table, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_b_idx'::regclass") == [(True,)]
 
 
 def test_an_index_that_was_begun_and_made_is_noted_and_not_made_again(table: Dsn, folder: Path) -> None:
@@ -315,9 +345,7 @@ def test_a_rollback_that_could_not_drop_its_index_is_repaired_by_whichever_run_i
     assert [one.state for one in runner.status(table, folder)] == [State.APPLIED, State.PENDING]
 
     if next_run == "apply":
-        assert apply(table, folder) == [
-            "0002.index-a: dropped the invalid index a_b_idx, which an earlier run had left"
-        ]
+        assert apply(table, folder) == ["0002.index-a: dropped the invalid index a_b_idx, which was left there"]
         assert run_sql(table, INDEXES) == [("a_b_idx", True)]
         assert run_sql(table, NOTED) == DONE
     else:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import cycle
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,7 @@ def test_a_rollback_that_is_killed_at_any_step_is_repaired_by_the_next_run(lab: 
             applied_again = lab.outcome(dsn)
         # One that is not transactional may be done by half, and is applied again before it was rolled back.
         half = replace(untouched, log=[*untouched.log, f"apply {id_}"])
-        for rolls_back, series in zip(cycle([True, False]), in_series(migration, id_), strict=False):
+        for rolls_back, series in product([True, False], in_series(migration, id_)):
             with lab.database(base.database) as dsn:
                 for step in series:
                     kill(lab, runner.rollback, dsn, folder, step, lose_data=True)
@@ -276,7 +276,7 @@ def stopped(dsn: Dsn, folder: Path, at: bytes) -> Iterator[tuple[Runner, int]]:
             runner.apply(dsn, folder, conduct=Conduct(patience=1))
         began = time.monotonic()
         assert [standing.state for standing in runner.status(dsn, folder)].count(State.PENDING) == 1
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10  # it waits for no lock
         yield process, pid
 
 

@@ -88,6 +88,7 @@ def test_a_manifest_that_cannot_be_read_is_refused(write: Write) -> None:
 @pytest.mark.parametrize(
     ("said", "locks"),
     [
+        ("ACCESS SHARE on tasks, for an instant.", []),
         ("none on existing tables.", [Lock("rollback", "ACCESS EXCLUSIVE", "tasks", "rewrites")]),
         ("ACCESS EXCLUSIVE on tasks, for an instant: no row is rewritten.", taken("ACCESS EXCLUSIVE", "tasks")),
         ("ACCESS EXCLUSIVE on tasks, which it rewrites.", taken("ACCESS EXCLUSIVE", "tasks", work="rewrites")),
@@ -132,10 +133,10 @@ def test_a_header_that_says_what_is_measured_is_left_alone(write: Write, said: s
             ],
         ),
         (
-            "ACCESS SHARE on tasks, for an instant.",
+            "ROW SHARE on tasks, for an instant.",
             [],
             [
-                "`Locks:` says ACCESS SHARE on tasks, which every SELECT takes: leave that out.",
+                "`Locks:` says ROW SHARE on tasks, which it does not take: leave that out.",
                 "It locks nothing that is there before it: write `Locks: none on existing tables.`",
             ],
         ),

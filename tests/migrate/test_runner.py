@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from service.dsn import Dsn
-from service.history.files import CHECKSUMS, checksums, read_migrations
+from service.history.files import write_checksums
 from service.history.standing import State
 from service.migrate import runner
 from service.migrate.progress import Conduct
@@ -51,7 +51,7 @@ def write(tmp_path: Path) -> Write:
 def note_checksums(folder: Path) -> None:
     """Write what `make schema` would, where the folder can be read."""
     with suppress(MigrationError):
-        (folder / CHECKSUMS).write_text(checksums(read_migrations(folder, check=False)))
+        write_checksums(folder)
 
 
 def remove(folder: Path, id_: str) -> None:
@@ -244,6 +244,25 @@ def test_a_failing_migration_without_a_transaction_says_that_something_may_be_le
         match=r'could not create unique index "a_b_key".*: it may have left an invalid index a_b_key, which the next',
     ):
         runner.apply(empty_database, folder)
+
+
+def test_a_migration_that_ended_its_own_transaction_says_that_it_was_kept(empty_database: Dsn, write: Write) -> None:
+    folder = write("0001.create-a", "CREATE TABLE a ();\nCOMMIT;\nCREATE TABLE b ();")
+
+    with pytest.raises(MigrationError, match=r"It ended its own transaction, and what came before that was kept"):
+        runner.apply(empty_database, folder)
+
+    assert run_sql(empty_database, "SELECT to_regclass('a') IS NOT NULL") == [(True,)]
+
+
+def test_a_database_that_is_read_only_is_refused_in_a_line(empty_database: Dsn) -> None:
+    options = (("options", "-c default_transaction_read_only=on"),)
+    standby = replace(empty_database, parameters=(*empty_database.parameters, *options))
+
+    with pytest.raises(MigrationError) as refused:
+        runner.apply(standby, MIGRATIONS)
+
+    assert str(refused.value) == f"Cannot migrate {standby}: it is read-only, as a standby is. Name the primary."
 
 
 def test_a_bad_dependency_is_refused_before_anything_runs(empty_database: Dsn, write: Write) -> None:
@@ -551,6 +570,22 @@ def test_a_role_that_may_only_read_can_ask_for_the_status(empty_database: Dsn) -
         assert states(reader) == dict.fromkeys(IDS, False)
         runner.apply(empty_database, MIGRATIONS)
         assert states(reader) == dict.fromkeys(IDS, True)
+    finally:
+        run_sql(empty_database, f"DROP ROLE {reader.user}")
+
+
+def test_a_role_that_may_not_use_the_schema_is_told_so(empty_database: Dsn, write: Write) -> None:
+    folder = write("0001.create-a", "CREATE TABLE a ();")
+    runner.apply(empty_database, folder)
+    reader = replace(empty_database, user=f"reader_{empty_database.database}", password="only-to-read")
+    run_sql(
+        empty_database,
+        f"CREATE ROLE {reader.user} LOGIN PASSWORD '{reader.password}'",
+        "REVOKE USAGE ON SCHEMA public FROM public",
+    )
+    try:
+        with pytest.raises(MigrationError, match=r"^Its user may use no schema of the search_path: grant USAGE"):
+            runner.status(reader, folder)
     finally:
         run_sql(empty_database, f"DROP ROLE {reader.user}")
 

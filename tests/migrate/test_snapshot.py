@@ -138,6 +138,14 @@ def test_a_schema_of_another_name_is_compared_as_if_it_were_public(empty_databas
 
 
 @on_one_postgresql
+def test_another_search_path_of_whoever_migrated_is_no_difference(empty_database: Dsn) -> None:
+    options = (("options", "-c search_path=public"),)
+    runner.apply(replace(empty_database, parameters=(*empty_database.parameters, *options)), MIGRATIONS)
+
+    assert difference(empty_database, SNAPSHOT.read_text(), "docs/schema.sql") == ""
+
+
+@on_one_postgresql
 def test_a_pg_dump_of_another_version_is_refused(dsn: Dsn, tmp_path: Path) -> None:
     program = tmp_path / "pg_dump"
     program.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.24'\n")

@@ -24,7 +24,7 @@ def _is_run_here(step: dict[str, Any]) -> bool:
     return "run" in step and step["name"] != "Install" and "base_ref" not in step.get("if", "")
 
 
-def test_every_step_of_the_workflow_succeeds(empty_database: Dsn) -> None:
+def test_every_step_of_the_workflow_succeeds(empty_database: Dsn, tmp_path: Path) -> None:
     steps = [step for step in _WORKFLOW["jobs"]["migrate"]["steps"] if _is_run_here(step)]
     assert [step["name"] for step in steps] == [
         "Look",
@@ -34,13 +34,13 @@ def test_every_step_of_the_workflow_succeeds(empty_database: Dsn) -> None:
         "Hold the statements against this version",
     ]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environ = bare_environ() | {"PATH": path, "DATABASE_URL": empty_database.libpq_url}
+    ours = {"PATH": path, "DATABASE_URL": empty_database.libpq_url, "RUNNER_TEMP": str(tmp_path)}
     for step in steps:
         done = subprocess.run(
             # As GitHub runs them.
             ["bash", "-e", "-o", "pipefail", "-c", step["run"]],
             cwd=_TOP,
-            env=environ,
+            env=bare_environ() | ours,
             capture_output=True,
             text=True,
             check=False,

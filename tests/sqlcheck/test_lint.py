@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.database import embedded
-from service.history.files import CHECKSUMS, MigrationError, checksums, read_migrations
+from service.history.files import MigrationError, write_checksums
 from service.resources import resource_folder
 from service.sqlcheck.checks import run_checks
 from service.sqlcheck.faults import CheckError
@@ -50,7 +50,7 @@ def _write(folder: Path, up: str, down: str | None = _DOWN) -> Path:
     (folder / "0002.try-it.sql").write_text(up)
     if down is not None:
         (folder / "0002.try-it.rollback.sql").write_text(down)
-    (folder / CHECKSUMS).write_text(checksums(read_migrations(folder, check=False)))
+    write_checksums(folder)
     return folder
 
 

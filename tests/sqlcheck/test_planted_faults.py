@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.database import embedded
-from service.history.files import CHECKSUMS, checksums, read_migrations
+from service.history.files import write_checksums
 from service.resources import resource_folder
 from service.sqlcheck.checks import CHECKS, check, run_checks
 from service.sqlcheck.lint import migrations
@@ -48,7 +48,7 @@ class Plant:
             file.write_text(text.replace(before, after))
         # The runner applies what has not changed since this was written.
         applied = folder / "migrations"
-        (applied / CHECKSUMS).write_text(checksums(read_migrations(applied, check=False)))
+        write_checksums(applied)
 
 
 # The other needs a last release, which its own tests make: no folder here is a repository.

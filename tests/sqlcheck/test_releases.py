@@ -1,5 +1,6 @@
 """Which release it is that the check compares with, and how that is told."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -61,22 +62,42 @@ def test_a_release_that_git_does_not_have_is_one_clear_line(checkout: Checkout) 
     assert str(caught.value) == "HEAD has no sql: compare with a later revision."
 
 
-def test_without_git_one_line_says_what_to_do(
+def test_without_git_the_check_is_skipped_and_says_so_unless_a_revision_is_named(
     checkout: Checkout, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare = tmp_path_factory.mktemp("bare")
-    with pytest.raises(CheckError) as caught:
+    told = "Compared with nothing, since {} is in no git repository that git is here to read: use a clone."
+    with pytest.raises(NothingToCheckError) as nothing:
         released(bare).__enter__()
-    assert str(caught.value) == (
-        f"{bare} is in no git repository that can be read, and the last release is read out of one: check in a clone,"
-        " or name the other checks."
-    )
-    monkeypatch.setenv("PATH", str(bare))
+    assert str(nothing.value) == told.format(bare)
     with pytest.raises(CheckError) as caught:
-        checkout.check()
-    assert str(caught.value) == (
-        "git is not installed, and the last release is read out of it: install it, or name the other checks."
-    )
+        released(bare, "HEAD").__enter__()
+    assert str(caught.value) == told.format(bare)
+
+    monkeypatch.setattr(shutil, "which", lambda _program: None)
+    result = checkout.check()
+    assert (result.is_skipped, result.faults, result.notes) == (True, [], (told.format(checkout.folder),))
+
+
+def test_what_git_has_not_fetched_is_one_clear_line(
+    checkout: Checkout, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    partial = tmp_path_factory.mktemp("partial")
+    checkout.git("config", "uploadpack.allowFilter", "true")
+    clone = ["git", "clone", "--quiet", "--no-checkout", "--filter=blob:none", checkout.folder.as_uri(), str(partial)]
+    subprocess.run(clone, check=True, capture_output=True)
+    subprocess.run(["git", "-C", partial, "remote", "set-url", "origin", "file:///nowhere"], check=True)
+    with pytest.raises(CheckError, match=r"^git cannot read v1\.0\.0: .+ Fetch it whole\.$") as caught:
+        released(partial).__enter__()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_a_repository_that_is_somebody_elses_is_read(checkout: Checkout) -> None:
+    for path in (checkout.folder, checkout.folder / ".git"):
+        os.chown(path, 65534, 65534)
+    with released(checkout.folder) as release:
+        assert release.name == "v1.0.0"
 
 
 _OLD = """

@@ -57,8 +57,7 @@ def check_with_squawk(scripts: Sequence[Script]) -> Iterator[Fault]:
         }
         for violation in _violations(part, assume_in_transaction=is_transactional):
             script = part[violation["file"]]
-            goes_after = script.migration.header.get("Order", "").startswith("after")
-            if not (goes_after and violation["rule_name"] in _LAST_STEPS):
+            if not (script.migration.goes_after and violation["rule_name"] in _LAST_STEPS):
                 # Its first line is 0.
                 yield script.fault(violation["line"] + 1, _message(violation))
 
