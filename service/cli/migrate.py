@@ -1,6 +1,6 @@
 """Migrations: planned, applied, inspected, verified, rolled back, written down, and begun."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from service.cli.common import Refusal, as_json_option, database, refusing, writ
 from service.database import embedded
 from service.dsn import Dsn
 from service.history.files import CHECKSUMS, MigrationError, checksums, read_migrations
-from service.history.standing import State
+from service.history.standing import State, problems
 from service.migrate import locks, measuring, planning, runner, snapshot
 from service.migrate.drafting import draft
 from service.migrate.progress import DEFAULT, Conduct, Progress
@@ -86,7 +86,7 @@ def status(*, exit_code: bool, as_json: bool) -> None:
     else:
         for one in standings:
             click.echo(f"{one.id}  {one.state}{', out of order' if one.out_of_order else ''}")
-    _fail_with(one.problem for one in standings if one.problem)
+    _fail_with(problems(standings))
     if exit_code and any(one.state is State.PENDING for one in standings):
         raise click.exceptions.Exit(_PENDING)
 
@@ -225,6 +225,6 @@ def _echo_json(document: object) -> None:
     click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
 
 
-def _fail_with(problems: Iterable[str]) -> None:
-    if lines := list(problems):
+def _fail_with(lines: Sequence[str]) -> None:
+    if lines:
         raise Refusal("\n".join(lines))

@@ -31,8 +31,6 @@ _pool = PoolHealth()
 MIGRATIONS: web.AppKey[tuple[Migration, ...]] = web.AppKey("migrations", tuple)
 """The migrations that this code comes with."""
 
-_MISSING = {State.PENDING, State.OUT_OF_ORDER}
-
 
 @routes.get("/health/live", name="live")
 @public
@@ -110,8 +108,8 @@ async def check_schema(app: web.Application) -> tuple[str, str, str]:
     try:
         rows = await queries.list_applied_migrations(database)
         applied = {str(row["migration_id"]): Applied() for row in rows}
-        states = {standing.state for standing in compare(needed, applied)}
-        if states & _MISSING:
+        standings = compare(needed, applied)
+        if not all(standing.is_applied for standing in standings):
             return "ok", "behind", "unknown"
         unsuitable = await app[PREPARATION].unsuitable(database, frozenset(applied))
     except asyncpg.UndefinedTableError:
@@ -124,7 +122,11 @@ async def check_schema(app: web.Application) -> tuple[str, str, str]:
             raise
         return "unavailable", "unknown", "unknown"
     # What is left is what this release does not know.
-    return "ok", "ok" if states <= {State.APPLIED} else "ahead", ", ".join(unsuitable) or "ok"
+    return (
+        "ok",
+        "ok" if all(one.state is State.APPLIED for one in standings) else "ahead",
+        ", ".join(unsuitable) or "ok",
+    )
 
 
 def _is_down(error: Exception) -> bool:

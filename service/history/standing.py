@@ -1,6 +1,6 @@
 """How a database stands to the migrations that this code comes with: what it lacks, and what it has had otherwise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -81,6 +81,13 @@ def compare(migrations: Sequence[Migration], applied: Mapping[str, Applied]) -> 
     ]
     gone = [_of_gone(id_, applied[id_], last, pending) for id_ in applied if id_ not in ids]
     return sorted(here + gone, key=lambda standing: standing.id)
+
+
+def problems(standings: Iterable[Standing], *, allow_out_of_order: bool = False) -> list[str]:
+    """Return why nobody should go on from a history that is not that of the files; nothing where it is."""
+    return [
+        one.problem for one in standings if one.problem and not (allow_out_of_order and one.state is State.OUT_OF_ORDER)
+    ]
 
 
 def _of_applied(migration: Migration, was: Applied) -> Standing:

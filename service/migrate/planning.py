@@ -5,7 +5,7 @@ from pathlib import Path
 
 from service.dsn import Dsn
 from service.history.files import read_migrations
-from service.history.standing import State
+from service.history.standing import problems
 from service.migrate.execution import timeouts
 from service.migrate.locks import Lock, read
 from service.migrate.runner import status
@@ -61,8 +61,6 @@ def plan(dsn: Dsn, folder: Path, *, allow_out_of_order: bool = False) -> Plan:
         MigrationError: the folder or the database cannot be read.
     """
     standings = {standing.id: standing for standing in status(dsn, folder)}
-    allowed = {State.OUT_OF_ORDER} if allow_out_of_order else set()
-    problems = [one.problem for one in standings.values() if one.problem and one.state not in allowed]
     steps = []
     for migration in read_migrations(folder):
         if standings[migration.id].is_applied:
@@ -81,7 +79,7 @@ def plan(dsn: Dsn, folder: Path, *, allow_out_of_order: bool = False) -> Plan:
                 sql=migration.text,
             )
         )
-    return Plan(problems, steps)
+    return Plan(problems(standings.values(), allow_out_of_order=allow_out_of_order), steps)
 
 
 def as_sql(planned: Plan) -> str:

@@ -6,14 +6,14 @@ been applied, before the first one runs; each is noted in its own transaction; a
 the session that does the work, decides who may run.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
 
 from service.dsn import Dsn
 from service.history.files import read_migrations
-from service.history.standing import Applied, Standing, State, compare
+from service.history.standing import Applied, Standing, State, compare, problems
 from service.migrate.errors import MigrationError, explained
 from service.migrate.execution import Execution
 from service.migrate.progress import DEFAULT, Conduct
@@ -44,7 +44,7 @@ def invalid_indexes(dsn: Dsn) -> list[str]:
         MigrationError: the database cannot be read.
     """
     with explained(f"Cannot read {dsn}"), connect(dsn) as connection:
-        return [name for (name,) in catalog.list_invalid_indexes(connection)]
+        return _invalid_indexes(connection)
 
 
 def apply(dsn: Dsn, folder: Path, *, allow_out_of_order: bool = False, conduct: Conduct = DEFAULT) -> list[str]:
@@ -67,14 +67,14 @@ def apply(dsn: Dsn, folder: Path, *, allow_out_of_order: bool = False, conduct: 
     with locked(dsn, conduct) as backend:
         applied = _read_applied(backend.connection)
         standings = {standing.id: standing for standing in compare(migrations, applied)}
-        _refuse(standings.values(), allowed={State.OUT_OF_ORDER} if allow_out_of_order else set())
+        _refuse(problems(standings.values(), allow_out_of_order=allow_out_of_order))
         pending = [migration for migration in migrations if not standings[migration.id].is_applied]
         late = {migration.id for migration in pending if standings[migration.id].state is State.OUT_OF_ORDER}
         if pending:
             execution = Execution(backend, dsn, "apply", conduct)
             execution.note(m for m in migrations if m.id in applied and applied[m.id].checksum is None)
             execution.run(pending, late)
-        if invalid := [name for (name,) in catalog.list_invalid_indexes(backend.connection)]:
+        if invalid := _invalid_indexes(backend.connection):
             raise MigrationError(
                 f"{', '.join(invalid)} is invalid: a CREATE INDEX CONCURRENTLY failed, or goes on. Every migration is"
                 " applied: drop the index, or wait, and run this again."
@@ -109,7 +109,7 @@ def rollback(
     with locked(dsn, conduct) as backend:
         applied = _read_applied(backend.connection)
         standings = compare(migrations, applied)
-        _refuse(standings, allowed={State.OUT_OF_ORDER})
+        _refuse(problems(standings, allow_out_of_order=True))
         if ahead := [standing.id for standing in standings if standing.state is State.AHEAD]:
             raise MigrationError(f"{', '.join(ahead)} is applied but has no file here: roll back with its own release.")
         newest = [migration for migration in reversed(migrations) if migration.id in applied][: max(count, 0)]
@@ -139,7 +139,10 @@ def _read_applied(connection: psycopg.Connection) -> dict[str, Applied]:
     return {id_: Applied(at, *noted.get(id_, ())) for id_, at in catalog.list_applied(connection)}
 
 
-def _refuse(standings: Iterable[Standing], *, allowed: Collection[State]) -> None:
-    """Refuse to go on from a history that is not that of these files."""
-    if problems := [one.problem for one in standings if one.problem and one.state not in allowed]:
+def _refuse(problems: Sequence[str]) -> None:
+    if problems:
         raise MigrationError(f"{' '.join(problems)} Nothing was done.")
+
+
+def _invalid_indexes(connection: psycopg.Connection) -> list[str]:
+    return [name for (name,) in catalog.list_invalid_indexes(connection)]

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from psycopg.sql import Identifier
+
 from service.database import embedded
 from service.dsn import Dsn
 from service.migrate.errors import MigrationError
@@ -80,7 +82,7 @@ def dump(dsn: Dsn, pg_dump: Path, schema: str = "public") -> str:
         "--no-password",
         "--encoding=UTF8",
         "--lock-wait-timeout=10s",
-        f"--schema={_quoted(schema)}",
+        f"--schema={Identifier(schema).as_string()}",
         "--exclude-table=_*",
         "--exclude-table=yoyo_lock",
         f"--dbname={replace(direct, password=None).libpq_url}",
@@ -99,15 +101,11 @@ def dump(dsn: Dsn, pg_dump: Path, schema: str = "public") -> str:
 def _normalised(text: str, schema: str) -> str:
     objects = _NOISE.sub("", _PREAMBLE.sub("", text, count=1)).replace(_COLLATION, _BUILTIN_COLLATION)
     if schema != "public":
-        names = f"{re.escape(_quoted(schema))}|{re.escape(schema)}"
+        names = f"{re.escape(Identifier(schema).as_string())}|{re.escape(schema)}"
         objects = re.sub(rf'(?<![\w."])({names})\.', "public.", objects)
     # FROM CURRENT, which is not the same for everybody who migrates.
     objects = re.sub(r"^( +SET search_path TO ).*", r"\1'$user', 'public'", objects, flags=re.MULTILINE)
     return _BLANK_LINES.sub("\n\n", _HEADER + objects).strip() + "\n"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _program(major: int, given: Path | None) -> Path:

@@ -33,7 +33,7 @@ from service.sqlcheck.faults import Fault
 from service.sqlcheck.null_uses import NullUses
 from service.sqlcheck.nullability import Prover
 from service.sqlcheck.reader import UnreadableError, read
-from service.sqlcheck.schema import Schema
+from service.sqlcheck.schema import Schema, catalog
 from service.sqlcheck.scopes import Query
 from service.sqlcheck.statements import Statement
 from service.sqlcheck.trees import Node
@@ -251,8 +251,7 @@ def describe_types(conn: psycopg.Connection[Any], statement: Statement) -> Descr
     def type_name(oid: int) -> str:
         info = types.get(oid)
         if info is None:
-            row = conn.execute("SELECT %s::oid::regtype::text", [oid], binary=False).fetchone()
-            return str(row[0]) if row else ""
+            return str(catalog.get_type_name(conn, oid=oid))
         return f"{info.name}[]" if oid == info.array_oid else info.name
 
     return Description(
