@@ -8,13 +8,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-import service.accounts.rows
-import service.health.rows
-import service.http.rows
-import service.tasks.rows  # noqa: F401 -- what the queries' comments name is found by its name
 from service.accounts.authentication import authenticate
 from service.accounts.handlers import routes as account_routes
-from service.accounts.keys import routes as key_routes
+from service.accounts.jwks import routes as key_routes
 from service.accounts.oauth import routes as oauth_routes
 from service.accounts.passwords import PASSWORDS, Passwords
 from service.accounts.revocations import REVOCATIONS, Revocations
@@ -26,8 +22,7 @@ from service.database.pool import Database
 from service.health.handlers import MIGRATIONS, check_schema
 from service.health.handlers import routes as health_routes
 from service.health.preparation import PREPARATION, Preparation
-from service.history.files import read_migrations
-from service.http.keys import (
+from service.http.app_keys import (
     CATALOGUE,
     CORS_ORIGINS,
     DATABASE,
@@ -39,11 +34,13 @@ from service.http.keys import (
     REQUIRE_IF_MATCH,
     TRUSTED_PROXIES,
 )
+from service.http.describing.openapi import document
+from service.http.describing.pages import routes as page_routes
 from service.http.metrics import METRICS, Metrics, SharedCounts
 from service.http.middlewares import edge
-from service.http.openapi import document
-from service.http.pages import routes as page_routes
+from service.migrate.files import read_migrations
 from service.purging import purging
+from service.registry import REGISTRY
 from service.resources import resource_folder
 from service.settings import Settings
 from service.tasks.handlers import routes as task_routes
@@ -70,7 +67,7 @@ def create_app(settings: Settings, database: Database, counts: SharedCounts) -> 
     app[MIGRATIONS] = read_migrations(resource_folder("migrations"))
     app[OPENAPI] = orjson.dumps(openapi())
     app[PASSWORDS] = Passwords(settings.password_pepper, settings.bcrypt_cost)
-    app[PREPARATION] = Preparation()
+    app[PREPARATION] = Preparation(REGISTRY)
     app[READ_TIMEOUT] = settings.read_timeout
     app[REFUSING] = asyncio.Event()
     app[REQUIRE_IF_MATCH] = settings.require_if_match

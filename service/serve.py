@@ -14,7 +14,7 @@ from aiohttp import web
 from service.app import create_app
 from service.database.pool import Database
 from service.dsn import Dsn
-from service.http.keys import DRAINING, REFUSING
+from service.http.app_keys import DRAINING, REFUSING
 from service.http.metrics import SharedCounts
 from service.http.protocol import Protocol, protocol_factory
 from service.logs import writing

@@ -25,9 +25,9 @@ import uvloop
 
 from service.database.errors import DatabaseUnusable
 from service.dsn import Dsn
-from service.history.files import MigrationError
 from service.http.metrics import SharedCounts
 from service.logs import writing
+from service.migrate.files import MigrationError
 from service.serve import ServeError, serving
 from service.settings import Settings
 

@@ -27,7 +27,7 @@ from service.accounts.clients import create_client
 from service.accounts.sessions import RefreshToken
 from service.database import embedded
 from service.dsn import Dsn
-from service.http.keys import DATABASE
+from service.http.app_keys import DATABASE
 from service.logs import writing
 from service.settings import Settings
 from tests.canary import MARK, SECRETS_OF_POSTGRESQL, findings

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from service.cli import main
 from service.dsn import Dsn
-from service.history.files import write_checksums
 from service.keyring import read_keys
+from service.migrate.files import write_checksums
 from service.resources import resource_folder
 from tests.processes import bare_environ
 from tests.sharing import on_one_postgresql

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from service.dsn import Dsn
-from service.http.keys import REFUSING
+from service.http.app_keys import REFUSING
 from service.settings import Settings
 from tests.conftest import Api, Service, started
 from tests.http.raw import exchange, head, wire

@@ -5,8 +5,8 @@ from aiohttp import hdrs, web
 from service.accounts.revocations import REVOCATIONS
 from service.accounts.tokens import TOKENS, InvalidToken
 from service.http.identity import CALLER, Caller, Handler, is_public
+from service.http.oauth_scopes import check_scope
 from service.http.problems import Problem
-from service.http.scopes import check_scope
 
 
 @web.middleware

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from service.database.queries import Executor, queries
-from service.http.replies import Row
+from service.http.replies import Record
 
 _SECRET_BYTES = 32
 # Known to those who look for secrets where none should be.
@@ -39,7 +39,7 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-async def create_client(executor: Executor, name: str, scopes: Iterable[str]) -> tuple[Row, str]:
+async def create_client(executor: Executor, name: str, scopes: Iterable[str]) -> tuple[Record, str]:
     """Register a client.
 
     Returns:
@@ -57,7 +57,7 @@ async def create_client(executor: Executor, name: str, scopes: Iterable[str]) ->
     return client, secret
 
 
-async def rotate_client(executor: Executor, client: str, overlap: int) -> tuple[Row, str]:
+async def rotate_client(executor: Executor, client: str, overlap: int) -> tuple[Record, str]:
     """Give a client, named by its name or its id, a new secret.
 
     Args:
@@ -80,13 +80,13 @@ async def rotate_client(executor: Executor, client: str, overlap: int) -> tuple[
     return row, secret
 
 
-async def revoke_client(executor: Executor, client: str) -> Row:
+async def revoke_client(executor: Executor, client: str) -> Record:
     """Revoke a client, named by its name or its id, for good; its access tokens stop working at once.
 
     Raises:
         ClientRefused: there is no such client, or it is revoked already.
     """
-    row: Row | None = await queries.update_client_revoked(executor, client=_storable(client))
+    row: Record | None = await queries.update_client_revoked(executor, client=_storable(client))
     if row is None:
         raise _unknown(client)
     return row

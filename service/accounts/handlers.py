@@ -12,12 +12,12 @@ from service.accounts.sessions import SESSIONS, InvalidRefreshToken
 from service.accounts.throttle import THROTTLE, Attempt
 from service.database.errors import Overloaded
 from service.database.queries import queries
+from service.http.app_keys import DATABASE
 from service.http.bodies import read_body
 from service.http.identity import CALLER, account_gone, caller, public
-from service.http.keys import DATABASE
 from service.http.operations import Answer, operation
 from service.http.problems import Problem, invalid
-from service.http.replies import Row, reply
+from service.http.replies import Record, reply
 
 routes = web.RouteTableDef()
 
@@ -139,7 +139,7 @@ async def change_password(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-async def _is_password(request: web.Request, attempt: Attempt, user: Row | None, password: str) -> bool:
+async def _is_password(request: web.Request, attempt: Attempt, user: Record | None, password: str) -> bool:
     """Tell whether a password is a user's, and count it as a failure if not; nobody's takes as long to tell.
 
     Raises:
@@ -155,7 +155,7 @@ async def _is_password(request: web.Request, attempt: Attempt, user: Row | None,
     return True
 
 
-async def _renew_hash(request: web.Request, user: Row, password: str) -> None:
+async def _renew_hash(request: web.Request, user: Record, password: str) -> None:
     """Hash a password anew, where the cost has been raised since it was hashed."""
     passwords = request.app[PASSWORDS]
     if passwords.is_outdated(user["password_hash"]):
@@ -168,7 +168,7 @@ async def _renew_hash(request: web.Request, user: Row, password: str) -> None:
             )
 
 
-async def _replace_password(request: web.Request, user: Row, password: str) -> list[Row] | None:
+async def _replace_password(request: web.Request, user: Record, password: str) -> list[Record] | None:
     """Replace the password that was checked, and end all sessions but the caller's.
 
     Returns:
@@ -182,7 +182,7 @@ async def _replace_password(request: web.Request, user: Row, password: str) -> l
         if changed is None:
             return None
         # A statement of its own, since it has to see the sessions that the lock on the user has waited for.
-        ended: list[Row] = await queries.delete_sessions(
+        ended: list[Record] = await queries.delete_sessions(
             connection, user_id=user["id"], spared_id=request[CALLER].session_id
         )
     return ended

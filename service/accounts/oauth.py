@@ -11,12 +11,12 @@ from service.accounts.clients import hash_secret
 from service.accounts.schemas import ClientToken, OAuthError, TokenRequest
 from service.accounts.tokens import TOKENS
 from service.database.queries import queries
+from service.http.app_keys import DATABASE
 from service.http.bodies import FORM, read_form
 from service.http.identity import public
-from service.http.keys import DATABASE
 from service.http.operations import Answer, operation
 from service.http.problems import Problem
-from service.http.replies import Row, reply
+from service.http.replies import Record, reply
 
 routes = web.RouteTableDef()
 
@@ -70,7 +70,7 @@ async def issue_token(request: web.Request) -> web.Response:
     return reply(_token, answer, headers=_NOT_STORED)
 
 
-async def _grant(request: web.Request) -> tuple[Row, list[str]]:
+async def _grant(request: web.Request) -> tuple[Record, list[str]]:
     """Decide what a request is to be given: the client, and the scopes of its token."""
     try:
         form = await read_form(request, _request)
@@ -89,12 +89,12 @@ async def _grant(request: web.Request) -> tuple[Row, list[str]]:
     return client, sorted(set(asked))
 
 
-async def _find_client(request: web.Request, client_id: str, secret: str) -> Row:
+async def _find_client(request: web.Request, client_id: str, secret: str) -> Record:
     try:
         id_ = UUID(client_id)
     except ValueError:
         raise _unknown_client() from None
-    client: Row | None = await queries.get_client_of_secret(
+    client: Record | None = await queries.get_client_of_secret(
         request.app[DATABASE], id=id_, secret_hash=hash_secret(secret)
     )
     if client is None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from aiohttp import web
 
 from service.database.queries import Executor, queries
-from service.http.replies import Row
+from service.http.replies import Record
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 # A row has the time at which its transaction began, and is seen when that has committed; few take so long.
@@ -35,7 +35,7 @@ class Revocations:
         """Tell whether a session or a client is revoked."""
         return id_ in self._expiries
 
-    def add(self, rows: Iterable[Row]) -> None:
+    def add(self, rows: Iterable[Record]) -> None:
         """Note what was read, or what this process has just ended, not to wait for the announcement of it."""
         self._expiries.update((row["id"], row["expires_at"]) for row in rows)
 

@@ -5,8 +5,8 @@ from marshmallow import EXCLUDE, ValidationError, fields
 from service.accounts.emails import canonical_email
 from service.accounts.passwords import is_common
 from service.accounts.unicode import nfkc
-from service.http.fields import Message, Representation, Schema, Text, Timestamp, about, length
-from service.http.rows import USER_EXAMPLE
+from service.schemas.fields import Message, Representation, Schema, Text, Timestamp, about, length
+from service.schemas.shared_rows import USER_EXAMPLE
 
 
 class Email(Text):

@@ -8,8 +8,8 @@ import orjson
 from service.accounts.clients import check_name, create_client, revoke_client, rotate_client
 from service.cli.common import YEAR_SECONDS, as_json_option, ask
 from service.database.queries import queries
-from service.http.replies import Row
-from service.http.scopes import SCOPES
+from service.http.oauth_scopes import SCOPES
+from service.http.replies import Record
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -48,7 +48,7 @@ def create(name: str, scopes: tuple[str, ...], *, as_json: bool) -> None:
 @as_json_option
 def list_clients(*, as_json: bool) -> None:
     """List the clients, revoked ones too."""
-    rows: list[Row] = ask(queries.list_clients)
+    rows: list[Record] = ask(queries.list_clients)
     if as_json:
         told = [{"client_id" if name == "id" else name: value for name, value in row.items()} for row in rows]
         click.echo(orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
@@ -81,7 +81,7 @@ def revoke(client: str) -> None:
     click.echo(f"{row['id']}  {row['name']}  revoked")
 
 
-def _state(client: Row) -> str:
+def _state(client: Record) -> str:
     """Say what is out of the ordinary about a client."""
     overlap_ends = client["previous_secret_expires_at"]
     if client["revoked_at"]:
@@ -91,7 +91,7 @@ def _state(client: Row) -> str:
     return ""
 
 
-def _show_secret(client: Row, secret: str, *, as_json: bool) -> None:
+def _show_secret(client: Record, secret: str, *, as_json: bool) -> None:
     told = {"client_id": str(client["id"]), "client_secret": secret, "name": client["name"], "scopes": client["scopes"]}
     if as_json:
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))

@@ -14,12 +14,12 @@ from service.accounts.clients import ClientRefused
 from service.database import embedded
 from service.database.errors import DatabaseUnusable
 from service.database.pool import Database
+from service.database.statistics import NotCounted
 from service.dsn import Dsn
 from service.generated import NotWritten, drifted, save
-from service.history.files import MigrationError
+from service.migrate.files import MigrationError
 from service.serve import ServeError
 from service.settings import Settings, SettingsError
-from service.sqlcheck.faults import CheckError
 
 YEAR_SECONDS = 365 * 86_400
 # So that `sql stats` has something to tell of it.
@@ -27,7 +27,7 @@ _COUNTING = {"shared_preload_libraries": "pg_stat_statements"}
 _T = TypeVar("_T")
 # Each has a message of one line.
 _REFUSALS = (
-    CheckError,
+    NotCounted,
     ClientRefused,
     DatabaseUnusable,
     MigrationError,

@@ -11,11 +11,11 @@ import orjson
 from service.cli.common import Refusal, as_json_option, database, refusing, write_or_compare
 from service.database import embedded
 from service.dsn import Dsn
-from service.history.files import CHECKSUMS, MigrationError, checksums, read_migrations
-from service.history.standing import State, problems
 from service.migrate import locks, measuring, planning, runner, snapshot
 from service.migrate.drafting import draft
+from service.migrate.files import CHECKSUMS, MigrationError, checksums, read_migrations
 from service.migrate.progress import DEFAULT, Conduct, Progress
+from service.migrate.standing import State, problems
 from service.resources import resource_folder
 from service.settings import Settings
 

@@ -1,21 +1,24 @@
 """What is proved about `sql/`, written down, and measured."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 import orjson
 import psycopg
 
 from service.cli.common import Refusal, as_json_option, database, refusing, write_or_compare
+from service.database import statistics
 from service.dsn import Dsn
 from service.migrate.errors import one_line
 from service.resources import resource_folder
 from service.settings import Settings
-from service.sqlcheck import stats
 
-# As service.sqlcheck.checks has them, which is imported only when it is needed.
+# As service.sqlcheck.run has them, which is imported only when it is needed.
 _CHECKS = ("style", "contracts", "isolation", "plans", "indexes", "grants", "migrations", "compatibility")
 
 
@@ -29,6 +32,15 @@ def _dsn(_context: click.Context, _parameter: click.Parameter, value: str | None
         return Dsn.parse(value) if value is not None else None
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+_configuration = click.option(
+    "--config",
+    "configuration",
+    metavar="FILE",
+    type=click.Path(exists=True, path_type=Path),
+    help="Look at the project that [tool.sqlcheck] in this pyproject.toml, or in that of this folder, describes.",
+)
 
 
 @sql.command()
@@ -51,6 +63,7 @@ def _dsn(_context: click.Context, _parameter: click.Parameter, value: str | None
     help="Let compatibility compare with this tag, branch or commit, instead of the last release (the newest v1.2.3).",
 )
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write what was found to this file too.")
+@_configuration
 @as_json_option
 def check(  # noqa: PLR0913 -- an option each
     *,
@@ -59,6 +72,7 @@ def check(  # noqa: PLR0913 -- an option each
     programs: Path | None,
     against: str | None,
     junit: Path | None,
+    configuration: Path | None,
     as_json: bool,
 ) -> None:
     """Prove what the statements promise, or say at which line one does not. All checks, or those that are named.
@@ -66,11 +80,10 @@ def check(  # noqa: PLR0913 -- an option each
     It makes a database of its own, with rows, and removes it. Exit code 1 where there is a fault.
     """
     reports = _module("reports")
-    with refusing():
-        report = _module("checks").run_checks(
+    with _refusing():
+        report = _module("run").run_checks(
+            _project(configuration),
             checks or _CHECKS,
-            resource_folder("sql"),
-            resource_folder("migrations"),
             server=server,
             programs=programs,
             against=against,
@@ -81,7 +94,7 @@ def check(  # noqa: PLR0913 -- an option each
         except OSError as error:
             raise Refusal(f"Cannot write {junit}: {error.strerror}.") from None
     click.echo(reports.as_json(report) if as_json else reports.as_text(report))
-    if report.faults:
+    if report.diagnostics:
         raise click.exceptions.Exit(1)
 
 
@@ -92,27 +105,44 @@ def show_stats(*, as_json: bool) -> None:
     with refusing(), database(Settings.load(with_keys=False)) as dsn:
         try:
             with psycopg.connect(dsn.direct.libpq_url) as connection:
-                found = stats.read_stats(connection)
+                found = statistics.read_stats(connection)
         except psycopg.OperationalError as error:
             raise Refusal(f"The database at {dsn} cannot be used: {one_line(error)}") from None
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
     else:
-        click.echo(stats.report(found))
+        click.echo(statistics.report(found))
 
 
 @sql.command()
 @click.option("--check", "only_check", is_flag=True, help="Write nothing, and say which file is not what it should be.")
-def catalogue(*, only_check: bool) -> None:
+@_configuration
+def catalogue(*, only_check: bool, configuration: Path | None) -> None:
     """Write docs/queries.md and docs/queries.html: the statements and the schema, for people to read.
 
     With --check the exit code is 1 where a file has drifted from what sql/ and migrations/ make of it.
     """
-    files = _module("catalogue.files")
-    with refusing():
-        made = files.make(resource_folder("sql"), resource_folder("migrations"))
-        contents = {Path("docs", name): text for name, text in made.items()}
+    documents = _module("catalogue.documents")
+    with _refusing():
+        made = documents.make(_project(configuration))
+        # Another project's are written where it lies.
+        folder = Path() if configuration is None else configuration if configuration.is_dir() else configuration.parent
+        contents = {folder / "docs" / name: text for name, text in made.items()}
         write_or_compare(contents, "make catalogue", only_check=only_check)
+
+
+def _project(configuration: Path | None) -> Any:  # noqa: ANN401 -- a service.sqlcheck.project.Project
+    return _module("project").read_project(configuration or resource_folder("sql").parent)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Refuse as `refusing` does, and where nothing can be checked."""
+    with refusing():
+        try:
+            yield
+        except _module("diagnostics").CheckError as error:
+            raise Refusal(str(error)) from error
 
 
 def _module(name: str) -> ModuleType:

@@ -11,13 +11,13 @@ from service.database.errors import Overloaded, is_unavailable
 from service.database.queries import queries
 from service.health.preparation import PREPARATION
 from service.health.schemas import DatabaseHealth, Liveness, PoolHealth, Readiness
-from service.history.files import Migration
-from service.history.standing import Applied, State, compare
+from service.http.app_keys import DATABASE, DRAINING, LISTENING
 from service.http.identity import public
-from service.http.keys import DATABASE, DRAINING, LISTENING
 from service.http.metrics import METRICS
 from service.http.operations import Answer, operation
 from service.http.replies import reply_json
+from service.migrate.files import Migration
+from service.migrate.standing import Applied, State, compare
 
 log = structlog.get_logger()
 

@@ -11,8 +11,9 @@ from aiohttp import web
 from service.database.errors import is_unavailable
 from service.database.pool import Connection, Database
 from service.database.queries import Query, queries, read_queries
-from service.http.contracts import breaches
 from service.resources import resource_folder
+from service.schemas.promises import mismatches
+from service.schemas.registry import Registry
 
 log = structlog.get_logger()
 
@@ -20,7 +21,8 @@ log = structlog.get_logger()
 class Preparation:
     """Prepares every query once for each state of the schema, and remembers that all of them suited."""
 
-    def __init__(self) -> None:
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
         self._suited: frozenset[str] | None = None
         self._lock = asyncio.Lock()
 
@@ -40,7 +42,7 @@ class Preparation:
             found = {}
             async with database.connection() as connection:
                 for query in _queries():
-                    if reasons := await _reasons(connection, query):
+                    if reasons := await _reasons(connection, query, self._registry):
                         found[query.name] = reasons
                 # asyncpg leaves a statement that it only prepares unfinished, and its locks held, until the next one.
                 await queries.get_server_version(connection)
@@ -50,7 +52,7 @@ class Preparation:
             return sorted(found)
 
 
-async def _reasons(connection: Connection, query: Query) -> list[str]:
+async def _reasons(connection: Connection, query: Query, registry: Registry) -> list[str]:
     try:
         # Without a name it is forgotten with the next one, and a pooler has none to mix up.
         prepared = await connection.prepare(query.sql, name="")
@@ -60,12 +62,15 @@ async def _reasons(connection: Connection, query: Query) -> list[str]:
         return [str(error)]
     types = tuple(type_.name for type_ in prepared.get_parameters())
     columns = tuple((column.name, column.type.name) for column in prepared.get_attributes())
-    return _breaches(query, types, columns)
+    return _mismatches(query, types, columns, registry)
 
 
 @cache
-def _breaches(query: Query, types: tuple[str, ...], columns: tuple[tuple[str, str], ...]) -> list[str]:
-    return breaches(query.about, query.operator, list(zip(query.parameters, types, strict=True)), columns)
+def _mismatches(
+    query: Query, types: tuple[str, ...], columns: tuple[tuple[str, str], ...], registry: Registry
+) -> list[str]:
+    parameters = list(zip(query.parameters, types, strict=True))
+    return mismatches(query.about, query.operator, parameters, columns, registry)
 
 
 @cache

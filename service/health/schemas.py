@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from service.http.fields import Flag, Representation, Text, about
+from service.schemas.fields import Flag, Representation, Text, about
 
 _VERDICT = validate.OneOf(["ok", "unavailable"])
 

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from aiohttp import hdrs, web
 
-from service.http.keys import TRUSTED_PROXIES
+from service.http.app_keys import TRUSTED_PROXIES
 
 
 def client_address(request: web.Request) -> str:

@@ -10,9 +10,9 @@ import orjson
 from aiohttp import hdrs, web
 from marshmallow import ValidationError
 
-from service.http.fields import Message, Schema
-from service.http.keys import READ_TIMEOUT
+from service.http.app_keys import READ_TIMEOUT
 from service.http.problems import Problem, invalid
+from service.schemas.fields import Message, Schema
 
 JSON = ("application/json",)
 MERGE_PATCH = ("application/merge-patch+json", "application/json")  # RFC 7396

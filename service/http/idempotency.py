@@ -14,11 +14,11 @@ from aiohttp import web
 from multidict import istr
 
 from service.database.queries import queries
+from service.http.app_keys import DATABASE, EXECUTOR
 from service.http.bodies import read_bytes
 from service.http.identity import account_gone, caller, owner, path_uuid
-from service.http.keys import DATABASE, EXECUTOR
 from service.http.problems import Problem
-from service.http.replies import Row
+from service.http.replies import Record
 
 Write: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -99,7 +99,7 @@ async def _fingerprint(request: web.Request) -> bytes:
     return sha256(subject.encode() + await read_bytes(request)).digest()
 
 
-def _replay(record: Row, fingerprint: bytes) -> web.Response:
+def _replay(record: Record, fingerprint: bytes) -> web.Response:
     if record["fingerprint"] != fingerprint:
         raise Problem("idempotency_key_reused")
     headers = {"Idempotency-Replayed": "true"}

@@ -56,7 +56,7 @@ def owner(request: web.Request) -> UUID:
         Problem: `not_found`, when the path names no user or, to a user, somebody else.
     """
     if request[CALLER].is_client:
-        # It may call nothing but the alias (service.http.scopes), whose path names somebody.
+        # It may call nothing but the alias (service.http.oauth_scopes), whose path names somebody.
         return path_uuid(request, "user_id")
     user_id = caller(request)
     if "user_id" in request.match_info and path_uuid(request, "user_id") != user_id:

@@ -8,9 +8,9 @@ from time import perf_counter
 from aiohttp import hdrs, web
 from multidict import istr
 
+from service.http.app_keys import CORS_ORIGINS, DRAINING, REFUSING
 from service.http.cors import share
 from service.http.identity import CALLER, Handler
-from service.http.keys import CORS_ORIGINS, DRAINING, REFUSING
 from service.http.metrics import METRICS
 from service.http.problems import Problem, problem_of, problem_response
 from service.logs import REQUEST, log_request

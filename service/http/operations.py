@@ -1,12 +1,12 @@
-"""What a route promises, said where its handler stands; `service.http.openapi` makes the document of it."""
+"""What a route promises, said where its handler stands; `service.http.describing.openapi` makes the document of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from service.http.bodies import JSON
-from service.http.fields import Representation, Schema
 from service.http.identity import HandlerT
+from service.schemas.fields import Representation, Schema
 
 _OPERATION = "operation"
 

@@ -4,7 +4,7 @@ import re
 
 from aiohttp import hdrs, web
 
-from service.http.keys import REQUIRE_IF_MATCH
+from service.http.app_keys import REQUIRE_IF_MATCH
 from service.http.problems import Problem
 
 # An opaque tag may hold any visible character but the quote, obs-text included; elements of a list may be empty. The

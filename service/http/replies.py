@@ -14,26 +14,26 @@ import orjson
 from aiohttp import hdrs, web
 from marshmallow import fields
 
-from service.http.fields import Flag, IsSet, Schema, Text, Timestamp
+from service.schemas.fields import Flag, IsSet, Schema, Text, Timestamp
 
-Row = Mapping[str, Any]
+Record = Mapping[str, Any]
 
 # What orjson writes just as these fields do.
 _NATIVE_FIELDS = (Flag, Text, Timestamp, fields.Integer, fields.UUID)
 
 
-def reply(schema: Schema, row: Row, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+def reply(schema: Schema, row: Record, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with one row."""
     return reply_json(row_serialiser(schema)(row), status=status, headers=headers)
 
 
-def reply_list(schema: Schema, rows: Iterable[Row]) -> web.Response:
+def reply_list(schema: Schema, rows: Iterable[Record]) -> web.Response:
     """Answer with every row of a short list: `{"items": […]}`."""
     serialise = row_serialiser(schema)
     return reply_json({"items": [serialise(row) for row in rows]})
 
 
-def reply_page(schema: Schema, rows: Iterable[Row], next_cursor: str | None, next_url: str | None) -> web.Response:
+def reply_page(schema: Schema, rows: Iterable[Record], next_cursor: str | None, next_url: str | None) -> web.Response:
     """Answer with one page: `{"items": […], "next_cursor": …}`, and a link (RFC 8288) while there is more."""
     serialise = row_serialiser(schema)
     headers = {str(hdrs.LINK): f'<{next_url}>; rel="next"'} if next_url else None
@@ -47,7 +47,7 @@ def reply_json(value: object, *, status: int = 200, headers: Mapping[str, str] |
 
 
 @cache
-def row_serialiser(schema: Schema) -> Callable[[Row], dict[str, Any]]:
+def row_serialiser(schema: Schema) -> Callable[[Record], dict[str, Any]]:
     """Derive from a schema what turns a row into the dict that orjson writes as `schema.dump` would have it.
 
     Raises:
@@ -60,11 +60,11 @@ def row_serialiser(schema: Schema) -> Callable[[Row], dict[str, Any]]:
     presences = tuple(name for name, field in schema.dump_fields.items() if type(field) is IsSet)
     columns = [field.attribute or name for name, field in schema.dump_fields.items()]
     # Of a single column itemgetter gives the value, not a tuple of one.
-    pick: Callable[[Row], tuple[Any, ...]] = (
+    pick: Callable[[Record], tuple[Any, ...]] = (
         itemgetter(*columns) if len(columns) > 1 else lambda row: (row[columns[0]],)
     )
 
-    def serialise(row: Row) -> dict[str, Any]:
+    def serialise(row: Record) -> dict[str, Any]:
         values = dict(zip(names, pick(row), strict=True))
         for name in presences:
             values[name] = values[name] is not None

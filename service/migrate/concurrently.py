@@ -23,7 +23,7 @@ _DROP: Final = re.compile(
 )
 
 
-class Work(NamedTuple):
+class IndexChange(NamedTuple):
     """What one file does.
 
     Attributes:
@@ -35,7 +35,7 @@ class Work(NamedTuple):
     table_name: str | None
 
 
-def read_work(id_: str, text: str) -> Work:
+def read_index_change(id_: str, text: str) -> IndexChange:
     """Return what a file that is not transactional does.
 
     Raises:
@@ -52,23 +52,23 @@ def read_work(id_: str, text: str) -> Work:
                 f"{id_} says IF NOT EXISTS, which takes the invalid index of a run that failed for a good one: leave it"
                 " out, since such an index is dropped before."
             )
-        return Work(create["name"].lower(), create["table"])
+        return IndexChange(create["name"].lower(), create["table"])
     drop = _DROP.match(statements[0])
     if drop and drop["if"]:
-        return Work(drop["name"].lower(), None)
+        return IndexChange(drop["name"].lower(), None)
     raise MigrationError(
         f"{id_} is not transactional, but neither CREATE INDEX CONCURRENTLY name ON … nor DROP INDEX CONCURRENTLY IF"
         " EXISTS name: leave out `transactional: false`."
     )
 
 
-def resume(connection: psycopg.Connection, id_: str, work: Work, *, was_begun: bool) -> tuple[bool, str]:
+def resume(connection: psycopg.Connection, id_: str, change: IndexChange, *, was_begun: bool) -> tuple[bool, str]:
     """Clear the way for the statement, unless it has been done.
 
     Args:
         connection: to the database, outside of a transaction.
         id_: of the migration.
-        work: what it does.
+        change: what it does to an index.
         was_begun: whether a run has begun it as it is now, and was cut off before it could note the end.
 
     Returns:
@@ -77,21 +77,23 @@ def resume(connection: psycopg.Connection, id_: str, work: Work, *, was_begun: b
     Raises:
         MigrationError: there is such an index, and no run has begun it.
     """
-    if work.table_name is None:
+    if change.table_name is None:
         return True, ""
-    found = catalog.get_index(connection, name=work.index_name, table_name=work.table_name)
+    found = catalog.get_index(connection, name=change.index_name, table_name=change.table_name)
     if not found:
         return True, ""
     is_valid, is_of_table, is_being_made, dropping = found
     if is_being_made:
         # By no run: its session would hold the lock on migrating.
-        raise MigrationError(f"{id_} makes the index {work.index_name}, which somebody makes just now: wait for that.")
+        raise MigrationError(
+            f"{id_} makes the index {change.index_name}, which somebody makes just now: wait for that."
+        )
     if is_of_table and not is_valid:
         connection.execute(dropping)
-        return True, f"dropped the invalid index {work.index_name}, which was left there"
+        return True, f"dropped the invalid index {change.index_name}, which was left there"
     if is_of_table and was_begun:
-        return False, f"the index {work.index_name} is there, from a run that could not note it"
+        return False, f"the index {change.index_name} is there, from a run that could not note it"
     raise MigrationError(
-        f"{id_} makes the index {work.index_name}, which is there already, and which no run of this file has begun:"
+        f"{id_} makes the index {change.index_name}, which is there already, and which no run of this file has begun:"
         f" rename one of them, or {dropping}."
     )

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from service.history.files import read_migrations
 from service.migrate.errors import MigrationError
+from service.migrate.files import read_migrations
 
 _WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 _LAST_NUMBER = 9999

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import psycopg
 from yoyo.exceptions import LockTimeout
 
-from service.history.files import MigrationError
+from service.migrate.files import MigrationError
 
 __all__ = ["MigrationError", "explained", "one_line", "reason"]
 

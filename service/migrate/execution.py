@@ -17,9 +17,9 @@ import yoyo
 from yoyo.exceptions import BadMigration
 
 from service.dsn import Dsn
-from service.history.files import Migration
-from service.migrate.concurrently import Work, read_work, resume
+from service.migrate.concurrently import IndexChange, read_index_change, resume
 from service.migrate.errors import MigrationError, one_line, reason
+from service.migrate.files import Migration
 from service.migrate.progress import Conduct, Progress
 from service.migrate.session import catalog
 from service.migrate.waiting import Watch
@@ -87,15 +87,15 @@ class Execution:
         Raises:
             MigrationError: nothing was done, or one failed: those before it stay, those after it are not tried.
         """
-        works = {m.id: read_work(m.id, self._text(m)) for m in migrations if not m.is_transactional}
+        works = {m.id: read_index_change(m.id, self._text(m)) for m in migrations if not m.is_transactional}
         steps = _load(migrations)
         for migration in migrations:
             began = time.monotonic()
             late = migration.id in out_of_order
             self._prepare_session(migration)
             with Watch(self._dsn, self._connection.info.backend_pid, migration.id, self._conduct.report) as watch:
-                if work := works.get(migration.id):
-                    self._run_concurrently(migration, steps[migration.id], work, out_of_order=late)
+                if change := works.get(migration.id):
+                    self._run_concurrently(migration, steps[migration.id], change, out_of_order=late)
                 else:
                     self._run_in_a_transaction(migration, steps[migration.id], watch, out_of_order=late)
             done: Literal["applied", "rolled back"] = "applied" if self._direction == "apply" else "rolled back"
@@ -132,12 +132,12 @@ class Execution:
             else:
                 return
 
-    def _run_concurrently(self, migration: Migration, steps: Any, work: Work, *, out_of_order: bool) -> None:  # noqa: ANN401 -- yoyo has no types
+    def _run_concurrently(self, migration: Migration, steps: Any, change: IndexChange, *, out_of_order: bool) -> None:  # noqa: ANN401 -- yoyo has no types
         """Run one migration that cannot be in a transaction: note that it begins, do it unless it is done, note it."""
         noted = {id_: (checksum, begun) for id_, checksum, _, begun in catalog.list_checksums(self._connection)}
         was_begun = noted.get(migration.id) == (migration.checksum, True)
         try:
-            to_do, repaired = resume(self._connection, migration.id, work, was_begun=was_begun)
+            to_do, repaired = resume(self._connection, migration.id, change, was_begun=was_begun)
             if repaired:
                 self._conduct.report(Progress("repaired", migration.id, 0, repaired))
             if to_do:
@@ -151,8 +151,8 @@ class Execution:
         except psycopg.Error as error:
             raise self._failure(
                 migration,
-                f"{reason(error)}. It is not transactional: it may have left an invalid index {work.index_name}, which"
-                " the next run drops.",
+                f"{reason(error)}. It is not transactional: it may have left an invalid index"
+                f" {change.index_name}, which the next run drops.",
             ) from error
 
     def _kept(self, error: psycopg.Error) -> str:

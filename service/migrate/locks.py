@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast, get_args
 
-from service.history.files import Migration
 from service.migrate.errors import MigrationError
+from service.migrate.files import Migration
 
 Direction: TypeAlias = Literal["apply", "rollback"]
 Work: TypeAlias = Literal["", "scans", "rewrites"]
@@ -117,7 +117,7 @@ def read(migration: Migration) -> tuple[Lock, ...] | None:
     return tuple(locks)
 
 
-def disagreements(migration: Migration, locks: Sequence[Lock]) -> Iterator[str]:
+def mismatches(migration: Migration, locks: Sequence[Lock]) -> Iterator[str]:
     """Yield where the `Locks:` of a migration's header is not what its apply has been measured to do, and what to do.
 
     Args:

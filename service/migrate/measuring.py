@@ -13,9 +13,9 @@ import aiosql
 import psycopg
 
 from service.dsn import Dsn
-from service.history.files import Migration, read_migrations, write_checksums
 from service.migrate import runner
 from service.migrate.errors import MigrationError, explained
+from service.migrate.files import Migration, read_migrations, write_checksums
 from service.migrate.locks import Direction, Lock, Work, in_order, joined
 from service.migrate.session import connect
 

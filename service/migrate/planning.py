@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.dsn import Dsn
-from service.history.files import read_migrations
-from service.history.standing import problems
 from service.migrate.execution import timeouts
+from service.migrate.files import read_migrations
 from service.migrate.locks import Lock, read
 from service.migrate.runner import status
+from service.migrate.standing import problems
 
 
 @dataclass(frozen=True, slots=True)

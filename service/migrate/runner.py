@@ -12,12 +12,12 @@ from pathlib import Path
 import psycopg
 
 from service.dsn import Dsn
-from service.history.files import read_migrations
-from service.history.standing import Applied, Standing, State, compare, problems
 from service.migrate.errors import MigrationError, explained
 from service.migrate.execution import Execution
+from service.migrate.files import read_migrations
 from service.migrate.progress import DEFAULT, Conduct
 from service.migrate.session import catalog, connect, locked
+from service.migrate.standing import Applied, Standing, State, compare, problems
 
 __all__ = ["MigrationError", "apply", "invalid_indexes", "rollback", "status"]
 

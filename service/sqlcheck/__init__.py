@@ -1,9 +1,8 @@
-"""What is proved about `sql/`, and what is told of it: `python -m service sql`.
+"""The prover of a project's SQL, and the teller of it: `python -m service sql check` and `sql catalogue`.
 
-`statements` reads the files, `schema` the database that `scratch` makes, `sources` what feeds the parameters, and
-`execution` runs a statement with its examples; `reader` resolves the names of a statement, into what `scopes` and
-`trees` have words for. On these stand the checks, which `checks` lists and `reports` tells of: `style`, `contracts`,
-`isolation`, `plans`, `indexes` and `grants`, each with the proofs that it needs, and `lint` for the migrations;
-`compatibility` holds the `behaviour` of statements against the last of the `releases`. `catalogue` writes all of it
-down, with who runs what from `callers`; `stats` says what it has cost.
+A statement goes from room to room: `reading` takes it in with the schema it is held against, `proofs` and `trial` find
+out about it, by its parse tree alone and by trying it on a database; `checks` hold that against its promises, with
+`lint` for the migrations, and `run` and `reports` tell of what they found. `catalogue` writes everything down.
+
+`project` is the one place that knows which project this is about.
 """

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import orjson
 
-from service.sqlcheck.checks import Report
+from service.sqlcheck.run import Report
 
 _COUNTED = (("failures", "failure"), ("skipped", "skipped"))
 
@@ -16,11 +16,11 @@ def as_text(report: Report) -> str:
         f"{result.check} {'skipped' if result.is_skipped else f'{result.seconds:.1f} s'}" for result in report.results
     )
     notes = [f"{result.check}: {note}" for result in report.results for note in result.notes]
-    count = len(report.faults)
+    count = len(report.diagnostics)
     verdict = "no fault" if not count else "1 fault" if count == 1 else f"{count} faults"
     where = f" on PostgreSQL {report.version}" if report.version else ""
     summary = f"{len(report.statements)} statements{where}: {verdict} ({checks})."
-    return "\n".join([*map(str, report.faults), *notes, summary])
+    return "\n".join([*map(str, report.diagnostics), *notes, summary])
 
 
 def as_json(report: Report) -> bytes:
@@ -38,7 +38,7 @@ def as_json(report: Report) -> bytes:
                 }
                 for result in report.results
             ],
-            "faults": [asdict(fault) for fault in report.faults],
+            "faults": [asdict(diagnostic) for diagnostic in report.diagnostics],
         },
         option=orjson.OPT_INDENT_2,
     )
@@ -50,9 +50,11 @@ def as_junit(report: Report) -> bytes:
     for result in report.results:
         seconds = f"{result.seconds:.3f}"
         cases = {(one.file, one.name): _case(one.file, one.name) for one in report.statements}
-        for fault in result.faults:
-            case = cases.setdefault((fault.file, fault.query), _case(fault.file, fault.query or fault.file))
-            ET.SubElement(case, "failure", message=fault.message, type=fault.check).text = str(fault)
+        for diagnostic in result.diagnostics:
+            case = cases.setdefault(
+                (diagnostic.file, diagnostic.query), _case(diagnostic.file, diagnostic.query or diagnostic.file)
+            )
+            ET.SubElement(case, "failure", message=diagnostic.message, type=diagnostic.check).text = str(diagnostic)
         for case in cases.values() if result.is_skipped else ():
             ET.SubElement(case, "skipped", message=" ".join(result.notes))
         counts = {kind: str(sum(case.find(tag) is not None for case in cases.values())) for kind, tag in _COUNTED}

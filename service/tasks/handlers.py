@@ -5,14 +5,14 @@ from typing import Any
 from aiohttp import web
 
 from service.database.queries import queries
+from service.http.app_keys import executor
 from service.http.bodies import MERGE_PATCH, read_body, read_query
 from service.http.idempotency import retriable
 from service.http.identity import owner, path_uuid
-from service.http.keys import executor
 from service.http.operations import Answer, operation
 from service.http.preconditions import etag, is_unchanged, required_versions
 from service.http.problems import Problem, invalid
-from service.http.replies import Row, reply, reply_list, reply_page
+from service.http.replies import Record, reply, reply_list, reply_page
 from service.tasks.listing import find_page
 from service.tasks.schemas import Task, TaskCreate, TaskListQuery, TaskStatus, TaskUpdate
 
@@ -120,18 +120,18 @@ async def list_task_statuses(request: web.Request) -> web.Response:
     return reply_list(_task_status, await queries.list_task_statuses(executor(request)))
 
 
-async def _get(request: web.Request) -> Row:
-    task: Row | None = await queries.get_task(executor(request), user_id=owner(request), id=path_uuid(request, "id"))
+async def _get(request: web.Request) -> Record:
+    task: Record | None = await queries.get_task(executor(request), user_id=owner(request), id=path_uuid(request, "id"))
     if task is None:
         raise Problem("not_found")
     return task
 
 
-def _etag(task: Row) -> dict[str, str]:
+def _etag(task: Record) -> dict[str, str]:
     return {"ETag": etag(task["version"])}
 
 
-def _stale(task: Row) -> Problem:
+def _stale(task: Record) -> Problem:
     """Say that a task is there, but at another version than If-Match allows."""
     return Problem("precondition_failed", headers=_etag(task))
 

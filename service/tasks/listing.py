@@ -8,11 +8,11 @@ from uuid import UUID
 from aiohttp import web
 
 from service.database.queries import queries
+from service.http.app_keys import executor
 from service.http.identity import CALLER
-from service.http.keys import executor
 from service.http.pagination import Position, next_cursor, read_cursor, start_of
 from service.http.problems import Problem, invalid_parameter
-from service.http.replies import Row
+from service.http.replies import Record
 from service.tasks.schemas import NEWEST_FIRST, OLDEST_FIRST
 
 _FILTERS = ("status", "completed", "created_after", "created_before", "q")
@@ -30,7 +30,7 @@ _QUERIES = {
 }
 
 
-async def find_page(request: web.Request, owner: UUID, asked: Mapping[str, Any]) -> tuple[list[Row], str | None]:
+async def find_page(request: web.Request, owner: UUID, asked: Mapping[str, Any]) -> tuple[list[Record], str | None]:
     """Find one page of a user's tasks, and the cursor of the next while there is more.
 
     Args:
@@ -54,7 +54,7 @@ async def find_page(request: web.Request, owner: UUID, asked: Mapping[str, Any])
     return tasks[:limit], next_cursor(tasks, limit, scope)
 
 
-async def _find(request: web.Request, asked: Mapping[str, Any], **page: object) -> list[Row]:
+async def _find(request: web.Request, asked: Mapping[str, Any], **page: object) -> list[Record]:
     all_tasks, by_status, matching = _QUERIES[asked["sort"]]
     state = {"status": asked.get("status"), "completed": asked.get("completed")}
     if asked.get("q"):
@@ -63,7 +63,7 @@ async def _find(request: web.Request, asked: Mapping[str, Any], **page: object) 
         found = all_tasks(executor(request), **page)
     else:
         found = by_status(executor(request), **state, **page)
-    tasks: list[Row] = await found
+    tasks: list[Record] = await found
     return tasks
 
 

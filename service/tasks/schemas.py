@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from service.http.fields import (
+from service.schemas.fields import (
     Flag,
     IsSet,
     Message,
@@ -20,7 +20,7 @@ from service.http.fields import (
     length,
     not_blank,
 )
-from service.http.rows import USER_EXAMPLE
+from service.schemas.shared_rows import USER_EXAMPLE
 
 _STATUS_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 

@@ -9,8 +9,8 @@ import pytest
 
 from service.accounts.clients import create_client, revoke_client
 from service.app import openapi
+from service.http.app_keys import DATABASE
 from service.http.identity import is_public
-from service.http.keys import DATABASE
 from tests.conftest import PASSWORD, Answer, Api, Service
 from tests.sharing import *  # noqa: F403 -- fixtures
 from tests.sharing import NewUser, on_one_postgresql

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from service.accounts.clients import create_client
 from service.dsn import Dsn
-from service.http.keys import DATABASE
+from service.http.app_keys import DATABASE
 from service.http.problems import KINDS
 from service.settings import Settings
 from tests.conftest import Answer, Api, Service, started

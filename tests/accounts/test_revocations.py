@@ -23,7 +23,7 @@ from service.accounts.tokens import TOKENS
 from service.database.listener import Listener
 from service.database.queries import Executor
 from service.dsn import Dsn
-from service.http.keys import LISTENING
+from service.http.app_keys import LISTENING
 from service.settings import Settings
 from tests.conftest import PASSWORD, Api, Service, connected, started
 from tests.processes import PRODUCTION, folder, serving

@@ -14,7 +14,7 @@ import pytest
 from service.accounts.passwords import PASSWORDS
 from service.accounts.sessions import SESSIONS, RefreshToken
 from service.dsn import Dsn
-from service.http.keys import DATABASE
+from service.http.app_keys import DATABASE
 from service.settings import Settings
 from tests.conftest import PASSWORD, Answer, Api, Service, started
 from tests.sharing import *  # noqa: F403 -- fixtures

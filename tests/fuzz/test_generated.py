@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from service.http.keys import DATABASE
+from service.http.app_keys import DATABASE
 from service.http.problems import KINDS
 from tests.conftest import Answer, Api, Service
 from tests.http.raw import head, wire

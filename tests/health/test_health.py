@@ -13,7 +13,7 @@ import pytest
 
 from service.database import embedded
 from service.dsn import Dsn
-from service.http.keys import DATABASE, DRAINING
+from service.http.app_keys import DATABASE, DRAINING
 from service.settings import Settings
 from tests.conftest import PASSWORD, Answer, Api, Service, connected, started
 from tests.sharing import on_each_postgresql, on_one_postgresql

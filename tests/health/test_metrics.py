@@ -9,7 +9,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.dsn import Dsn
-from service.http.keys import DATABASE
+from service.http.app_keys import DATABASE
 from service.http.metrics import SharedCounts
 from service.serve import bind, serving
 from service.settings import Settings

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.history.files import Migration
-from service.history.standing import Applied, State, compare
+from service.migrate.files import Migration
+from service.migrate.standing import Applied, State, compare
 
 FILES = [
     Migration(f"000{number}.create-{name}", Path(), "", f"sum of {name}", {}, None, "")

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from service.http.addresses import client_address
-from service.http.keys import TRUSTED_PROXIES
+from service.http.app_keys import TRUSTED_PROXIES
 
 _HERE = "127.0.0.1"
 _LOCAL = "127.0.0.0/8"

@@ -8,11 +8,12 @@ from marshmallow import fields
 
 from service import app  # noqa: F401 -- it imports every schema, which registers it by its name
 from service.database.queries import Query, read_queries
-from service.http.contracts import (
+from service.resources import resource_folder
+from service.schemas.contracts import (
     ContractError,
     Returns,
-    breaches,
     fields_of_columns,
+    mismatches,
     read_labels,
     read_returns,
     read_source,
@@ -21,8 +22,7 @@ from service.http.contracts import (
     types_fed_by,
     types_of,
 )
-from service.http.fields import Binary, Row, Schema, Text, Timestamp
-from service.resources import resource_folder
+from service.schemas.fields import Binary, RowSchema, Schema, Text, Timestamp
 from service.tasks.schemas import Task
 from tests.sharing import on_each_postgresql, on_one_postgresql
 
@@ -37,7 +37,7 @@ class Sent(Schema):
     filled = Text(load_default="a")
 
 
-class Kept(Row):
+class Kept(RowSchema):
     """What the service makes itself."""
 
     given = Text()
@@ -162,9 +162,9 @@ def test_what_does_not_fit_the_operator_is_refused(text: str, operator: str) -> 
 
 
 def test_two_schemas_of_one_name_are_none() -> None:
-    first = type("Doubled", (Row,), {"__module__": "first"})
+    first = type("Doubled", (RowSchema,), {"__module__": "first"})
     assert schema_named("Doubled") is first
-    type("Doubled", (Row,), {"__module__": "second"})
+    type("Doubled", (RowSchema,), {"__module__": "second"})
     assert schema_named("Doubled") is None
 
 
@@ -202,7 +202,7 @@ COLUMNS = [(name, "text") for name in fields_of_columns(Task)]
 
 
 def test_what_is_of_another_type_is_told() -> None:
-    told = breaches("One.\nTakes: TaskKey.\nReturns: Task, many.", "", [("user_id", "uuid"), ("id", "int4")], COLUMNS)
+    told = mismatches("One.\nTakes: TaskKey.\nReturns: Task, many.", "", [("user_id", "uuid"), ("id", "int4")], COLUMNS)
     assert told[:2] == [
         "Parameter :id is int4 in PostgreSQL, but TaskKey.id, which feeds it, is uuid: change the one or the other.",
         "Returns the column id as text, but Task.id is uuid: change the one or the other.",
@@ -210,10 +210,10 @@ def test_what_is_of_another_type_is_told() -> None:
 
 
 def test_a_label_that_cannot_be_read_is_told() -> None:
-    assert breaches("One.\nTakes: Nobody.\nReturns: Task, many.", "", [("id", "uuid")], COLUMNS) == [
+    assert mismatches("One.\nTakes: Nobody.\nReturns: Task, many.", "", [("id", "uuid")], COLUMNS) == [
         "Takes Nobody, but there is no such schema: it is looked for in service/*/schemas.py and rows.py."
     ]
-    (told,) = breaches("One.", "", [], COLUMNS)
+    (told,) = mismatches("One.", "", [], COLUMNS)
     assert told == "Returns '', which cannot be read: write `Returns: Schema, many.`."
 
 
@@ -248,4 +248,4 @@ async def described(connection: asyncpg.Connection, query: Query) -> list[str]:
     types = [kind.name for kind in prepared.get_parameters()]
     parameters = list(zip(query.parameters, types, strict=True))
     columns = [(column.name, column.type.name) for column in prepared.get_attributes()]
-    return breaches(query.about, query.operator, parameters, columns)
+    return mismatches(query.about, query.operator, parameters, columns)

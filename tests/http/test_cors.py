@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from service.dsn import Dsn
+from service.http.app_keys import DATABASE
 from service.http.cors import share
-from service.http.keys import DATABASE
 from service.settings import Settings
 from tests.conftest import PASSWORD, Answer, Api, Service, connected, started
 from tests.http.raw import exchange, head, wire

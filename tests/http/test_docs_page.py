@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Response
 
 from service.accounts.clients import create_client
-from service.http.keys import DATABASE
+from service.http.app_keys import DATABASE
 from tests.conftest import Api, Service
 from tests.http.browsers import STEP_MILLISECONDS
 from tests.sharing import on_one_postgresql

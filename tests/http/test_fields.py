@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from service.http.fields import QueryTimestamp
+from service.schemas.fields import QueryTimestamp
 
 _field = QueryTimestamp()
 _offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))

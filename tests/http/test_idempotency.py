@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.dsn import Dsn
-from service.http.keys import DATABASE
+from service.http.app_keys import DATABASE
 from service.settings import Settings
 from tests.conftest import Answer, Api, Service, connected, started
 from tests.http.raw import exchange, head, wire

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from service.http.keys import REQUIRE_IF_MATCH
+from service.http.app_keys import REQUIRE_IF_MATCH
 from service.http.preconditions import etag, is_unchanged, required_versions
 from service.http.problems import Problem
 

@@ -13,7 +13,7 @@ import pytest
 from service.accounts.tokens import TOKENS
 from service.database.queries import queries
 from service.dsn import Dsn
-from service.http.keys import DATABASE, DRAINING, REFUSING
+from service.http.app_keys import DATABASE, DRAINING, REFUSING
 from service.http.problems import KINDS
 from service.settings import Settings
 from tests.conftest import PASSWORD, Answer, Api, Service, connected, started

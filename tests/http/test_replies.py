@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from marshmallow import fields
 
 from service.accounts.schemas import User
-from service.http.fields import Schema
 from service.http.replies import reply, reply_list, reply_page, row_serialiser
+from service.schemas.fields import Schema
 from service.tasks.schemas import Task, TaskStatus
 
 # What PostgreSQL can hold, as asyncpg hands it over.

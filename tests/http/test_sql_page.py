@@ -11,7 +11,7 @@ import service.app
 from service.dsn import Dsn
 from service.resources import resource_folder
 from service.settings import Settings
-from service.sqlcheck.statements import read_statements
+from service.sqlcheck.reading.statements import read_statements
 from tests.conftest import Api, Service, started
 from tests.http.browsers import STEP_MILLISECONDS
 from tests.sharing import on_one_postgresql

@@ -15,11 +15,11 @@ from psycopg.sql import SQL, Identifier
 
 from service.database import embedded
 from service.dsn import Dsn
-from service.history.files import read_migrations, write_checksums
-from service.history.standing import State
 from service.migrate import runner
+from service.migrate.files import read_migrations, write_checksums
 from service.migrate.progress import Conduct, Progress
 from service.migrate.snapshot import dump
+from service.migrate.standing import State
 from service.resources import resource_folder
 from tests.migrate.interrupting import SECONDS
 from tests.migrate.test_runner import add_rows

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from service.history.files import read_migrations, write_checksums
+from service.migrate.files import read_migrations, write_checksums
 from service.resources import resource_folder
 
 _DOCUMENT: Final = resource_folder("migrations") / "README.md"

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from service.cli import main
 from service.dsn import Dsn
-from service.history.files import CHECKSUMS, read_migrations, write_checksums
 from service.migrate import runner
+from service.migrate.files import CHECKSUMS, read_migrations, write_checksums
 from service.resources import resource_folder
 from tests.processes import bare_environ
 from tests.sharing import on_one_postgresql

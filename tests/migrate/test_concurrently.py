@@ -9,11 +9,11 @@ import psycopg
 import pytest
 
 from service.dsn import Dsn
-from service.history.standing import State
 from service.migrate import runner
-from service.migrate.concurrently import read_work
+from service.migrate.concurrently import read_index_change
 from service.migrate.errors import MigrationError
 from service.migrate.progress import Conduct, Progress
+from service.migrate.standing import State
 from tests.migrate.test_runner import Write, run_sql, write
 from tests.sharing import on_each_postgresql, on_one_postgresql
 
@@ -114,7 +114,7 @@ def leave_invalid_index(dsn: Dsn) -> None:
 )
 def test_a_file_that_could_not_be_repeated_is_refused(text: str, message: str) -> None:
     with pytest.raises(MigrationError, match=f"^{re.escape(message)}$"):
-        read_work("0002.x", text)
+        read_index_change("0002.x", text)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_file_that_could_not_be_repeated_is_refused(text: str, message: str) -
     ],
 )
 def test_a_file_says_which_index_it_makes_or_drops(text: str, work: tuple[str, str | None]) -> None:
-    assert read_work("0002.x", text) == work
+    assert read_index_change("0002.x", text) == work
 
 
 def test_a_file_that_is_refused_is_so_before_anything_runs(empty_database: Dsn, write: Write) -> None:

@@ -17,10 +17,10 @@ import pytest
 
 from service.database import embedded
 from service.dsn import Dsn
-from service.history.standing import State
 from service.migrate import runner
 from service.migrate.errors import MigrationError
 from service.migrate.progress import Conduct, Progress
+from service.migrate.standing import State
 from tests.migrate.interrupting import SECONDS, Moment, Proxy, Runner
 from tests.migrate.laboratory import (
     CHANGE_ROWS,

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from service.history.files import Migration, read_migrations
 from service.migrate.errors import MigrationError
-from service.migrate.locks import Lock, Work, disagreements, joined, manifest, read
+from service.migrate.files import Migration, read_migrations
+from service.migrate.locks import Lock, Work, joined, manifest, mismatches, read
 
 Write = Callable[..., Migration]
 
@@ -30,7 +30,7 @@ def taken(mode: str, *tables: str, work: Work = "") -> list[Lock]:
 
 
 def told(migration: Migration, *locks: Lock) -> list[str]:
-    return list(disagreements(migration, locks))
+    return list(mismatches(migration, locks))
 
 
 def test_a_manifest_says_what_it_is_and_names_the_strongest_lock_first(write: Write) -> None:

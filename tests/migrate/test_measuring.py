@@ -4,9 +4,9 @@ from typing import NamedTuple
 import pytest
 
 from service.dsn import Dsn
-from service.history.files import read_migrations
 from service.migrate.errors import MigrationError
-from service.migrate.locks import disagreements, manifest, read
+from service.migrate.files import read_migrations
+from service.migrate.locks import manifest, mismatches, read
 from service.migrate.measuring import measure
 from service.resources import resource_folder
 from tests.sharing import on_each_postgresql, on_one_postgresql
@@ -325,7 +325,7 @@ def test_the_manifests_of_the_real_migrations_are_what_is_measured_and_what_thei
     assert {migration.id: migration.locks_path.read_text() for migration in migrations} == {
         migration.id: manifest(migration, measured[migration.id]) for migration in migrations
     }
-    assert {migration.id: list(disagreements(migration, measured[migration.id])) for migration in migrations} == {
+    assert {migration.id: list(mismatches(migration, measured[migration.id])) for migration in migrations} == {
         migration.id: [] for migration in migrations
     }
 

@@ -12,14 +12,14 @@ from psycopg.sql import SQL, Identifier
 
 from service.database import embedded
 from service.dsn import Dsn
-from service.history.files import read_migrations
 from service.migrate import runner
+from service.migrate.files import read_migrations
 from service.migrate.runner import MigrationError
 from service.migrate.snapshot import dump
 from service.resources import resource_folder
-from service.sqlcheck.execution import explain, rolled_back
-from service.sqlcheck.scratch import fill
-from service.sqlcheck.statements import read_statements
+from service.sqlcheck.reading.statements import read_statements
+from service.sqlcheck.trial.execution import explain, rolled_back
+from service.sqlcheck.trial.scratch import fill
 from tests.conftest import POSTGRESQL_15
 from tests.sharing import on_each_postgresql, on_one_postgresql
 

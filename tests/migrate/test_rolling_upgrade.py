@@ -19,15 +19,15 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from service.database import embedded
 from service.dsn import Dsn
-from service.history.files import read_migrations
 from service.migrate import runner
 from service.migrate.errors import MigrationError
-from service.migrate.locks import disagreements
+from service.migrate.files import read_migrations
+from service.migrate.locks import mismatches
 from service.migrate.measuring import measure
 from service.migrate.snapshot import dump
 from service.resources import resource_folder
 from service.settings import Settings
-from service.sqlcheck.lint.migrations import check as lint
+from service.sqlcheck.checks.migrations import check as lint
 from tests import canary
 from tests.conftest import Api, as_app, connected, started
 from tests.migrate.load import Balancer, Instance, Known, User
@@ -249,7 +249,7 @@ def test_the_files_keep_the_rules_and_lock_what_they_say(empty_database: Dsn, tm
     folder = Example().release_after_it(tmp_path / "after") / "migrations"
     assert list(map(str, lint(folder))) == []
     measured = measure(empty_database, folder)
-    assert [wrong for one in read_migrations(folder) for wrong in disagreements(one, measured[one.id])] == []
+    assert [wrong for one in read_migrations(folder) for wrong in mismatches(one, measured[one.id])] == []
 
 
 async def test_there_is_a_way_back_from_each_step(owner: Dsn, tmp_path: Path, pg_dump: Path) -> None:

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 
 from service.dsn import Dsn
-from service.history.files import write_checksums
-from service.history.standing import State
 from service.migrate import runner
+from service.migrate.files import write_checksums
 from service.migrate.progress import Conduct
 from service.migrate.runner import MigrationError
 from service.migrate.snapshot import dump
+from service.migrate.standing import State
 from service.resources import resource_folder
 from tests.sharing import on_each_postgresql, on_one_postgresql
 

@@ -17,8 +17,8 @@ import pytest
 
 from service.database import embedded
 from service.dsn import Dsn
-from service.sqlcheck.schema import Schema, read_schema
-from service.sqlcheck.statements import Statement, read_statements
+from service.sqlcheck.reading.schema import DatabaseSchema, read_schema
+from service.sqlcheck.reading.statements import Statement, read_statements
 from tests.conftest import database_like
 
 __all__ = [
@@ -61,7 +61,7 @@ class Case:
 
     statement: Statement
     verdict: str
-    fault: str | None
+    diagnostic: str | None
 
 
 def _cases() -> Iterator[Case]:
@@ -109,7 +109,7 @@ def _world(connection: psycopg.Connection[Any], users: dict[str, str]) -> World:
 
 
 @pytest.fixture(scope="module")
-def schema(worlds: tuple[World, World]) -> Schema:
+def schema(worlds: tuple[World, World]) -> DatabaseSchema:
     return read_schema(worlds[0].connection)
 
 

@@ -11,15 +11,15 @@ import psycopg
 import pytest
 
 from service.database import embedded
-from service.history.files import CHECKSUMS, read_migrations, write_checksums
-from service.sqlcheck.checks import Result, check
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.statements import read_statements
+from service.migrate.files import CHECKSUMS, read_migrations, write_checksums
+from service.sqlcheck.reading.statements import read_statements
+from service.sqlcheck.run import Result, check
+from service.sqlcheck.trial.scratch import Connection
 
 __all__ = ["CHECKOUT", "ROWS", "Checkout", "checkout", "make_checkout", "own_git", "server", "unreleased"]
 
 CHECKOUT = Path(__file__).parents[2]
-ROWS = "service/sqlcheck/rows.sql"
+ROWS = "docs/rows.sql"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,8 +78,8 @@ class Checkout:
         (result,) = check(["compatibility"], statements, self.connection, self.migrations, against)
         return result
 
-    def faults(self) -> list[str]:
-        return [str(fault) for fault in self.check().faults]
+    def diagnostics(self) -> list[str]:
+        return [str(diagnostic) for diagnostic in self.check().diagnostics]
 
 
 @pytest.fixture(scope="module")

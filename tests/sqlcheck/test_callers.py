@@ -22,11 +22,11 @@ from service.database import embedded, pool
 from service.database.pool import Database
 from service.database.queries import queries, read_queries
 from service.dsn import Dsn
-from service.http.keys import DATABASE
+from service.http.app_keys import DATABASE
 from service.resources import resource_folder
 from service.settings import Settings
-from service.sqlcheck.callers import JOBS, callers, queries_of_each, read_service
-from service.sqlcheck.callgraph import ANY
+from service.sqlcheck.catalogue.callers import JOBS, callers, queries_of_each, read_service
+from service.sqlcheck.catalogue.callgraph import ANY
 from tests.conftest import PASSWORD, Answer, Api, Service, connected, started
 from tests.processes import VARIABLES
 from tests.sharing import *  # noqa: F403 -- fixtures
@@ -35,7 +35,7 @@ from tests.sharing import on_one_postgresql, until
 pytestmark = on_one_postgresql
 
 UNSEEN = {
-    # Asked when the list of a service client is empty, and service.http.scopes lets no client have this path.
+    # Asked when the list of a service client is empty, and service.http.oauth_scopes lets no client have this path.
     ("GET /api/tasks", "get_user"),
 }
 """What the source tells of and no request can do."""

@@ -6,9 +6,9 @@ from textwrap import dedent
 
 import pytest
 
-from service.sqlcheck.callers import queries_of_each
-from service.sqlcheck.callgraph import ANY, Package
-from service.sqlcheck.faults import CheckError
+from service.sqlcheck.catalogue.callers import queries_of_each
+from service.sqlcheck.catalogue.callgraph import ANY, Package
+from service.sqlcheck.diagnostics import CheckError
 
 Run = Mapping[str, frozenset[str]]
 Read = Callable[..., Run]
@@ -302,7 +302,7 @@ def test_a_job_that_has_another_name_by_now_is_refused(read: Read) -> None:
     with pytest.raises(CheckError) as refused:
         read(_JOB, {"shop.jobs.hourly": "every hour"})
     assert str(refused.value) == (
-        "There is no background job shop.jobs.hourly: name it in service/sqlcheck/callers.py as it is now."
+        "There is no background job shop.jobs.hourly: name it in service/sqlcheck/catalogue/callers.py as it is now."
     )
 
 

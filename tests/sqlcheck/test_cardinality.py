@@ -5,13 +5,13 @@ from typing import cast
 import pytest
 from pglast import parse_sql
 
-from service.sqlcheck.cardinality import at_least_one, at_most_one, is_total
-from service.sqlcheck.execution import rolled_back
-from service.sqlcheck.reader import read
-from service.sqlcheck.schema import Schema, read_schema
-from service.sqlcheck.scopes import Query
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.trees import Node
+from service.sqlcheck.proofs.cardinality import at_least_one, at_most_one, is_total
+from service.sqlcheck.reading.resolver import read
+from service.sqlcheck.reading.schema import DatabaseSchema, read_schema
+from service.sqlcheck.reading.scopes import Scope
+from service.sqlcheck.reading.trees import Node
+from service.sqlcheck.trial.execution import rolled_back
+from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -34,13 +34,13 @@ CREATE TRIGGER skip_row BEFORE INSERT ON skipping FOR EACH ROW EXECUTE FUNCTION 
 
 
 @pytest.fixture(scope="module")
-def schema(scratch: Connection) -> Schema:
+def schema(scratch: Connection) -> DatabaseSchema:
     with rolled_back(scratch):
         scratch.execute(MORE)
         return read_schema(scratch)
 
 
-def query(schema: Schema, sql: str) -> Query:
+def query(schema: DatabaseSchema, sql: str) -> Scope:
     return read(cast(Node, parse_sql(sql)[0]).stmt, schema)[0]
 
 
@@ -93,7 +93,7 @@ def query(schema: Schema, sql: str) -> Query:
         "SELECT 1 FROM users, LATERAL (SELECT users.id IN (SELECT id FROM tasks) LIMIT 1) AS x WHERE users.id = $1",
     ],
 )
-def test_a_second_row_is_ruled_out(schema: Schema, sql: str) -> None:
+def test_a_second_row_is_ruled_out(schema: DatabaseSchema, sql: str) -> None:
     assert at_most_one(query(schema, sql))
 
 
@@ -162,7 +162,7 @@ def test_a_second_row_is_ruled_out(schema: Schema, sql: str) -> None:
         "SELECT x.id FROM users CROSS JOIN LATERAL (SELECT id FROM tasks WHERE user_id = users.id LIMIT 1) AS x",
     ],
 )
-def test_a_second_row_is_not_ruled_out(schema: Schema, sql: str) -> None:
+def test_a_second_row_is_not_ruled_out(schema: DatabaseSchema, sql: str) -> None:
     assert not at_most_one(query(schema, sql))
 
 
@@ -184,7 +184,7 @@ def test_a_second_row_is_not_ruled_out(schema: Schema, sql: str) -> None:
         "INSERT INTO users (email, password_hash) SELECT $1, $2 RETURNING id",
     ],
 )
-def test_there_always_is_a_row(schema: Schema, sql: str) -> None:
+def test_there_always_is_a_row(schema: DatabaseSchema, sql: str) -> None:
     assert at_least_one(query(schema, sql))
 
 
@@ -215,7 +215,7 @@ def test_there_always_is_a_row(schema: Schema, sql: str) -> None:
         "INSERT INTO skipping VALUES (1) RETURNING id",
     ],
 )
-def test_there_may_be_no_row(schema: Schema, sql: str) -> None:
+def test_there_may_be_no_row(schema: DatabaseSchema, sql: str) -> None:
     assert not at_least_one(query(schema, sql))
 
 
@@ -246,7 +246,7 @@ SELECT newest.id FROM task_statuses CROSS JOIN LATERAL (
         ),
     ],
 )
-def test_this_order_is_total(schema: Schema, sql: str) -> None:
+def test_this_order_is_total(schema: DatabaseSchema, sql: str) -> None:
     assert is_total(query(schema, sql))
 
 
@@ -268,5 +268,5 @@ def test_this_order_is_total(schema: Schema, sql: str) -> None:
         LATERAL.format(columns="created_at, id", condition="user_id = $1 AND tasks.status = task_statuses.status"),
     ],
 )
-def test_this_order_leaves_rows_equal(schema: Schema, sql: str) -> None:
+def test_this_order_leaves_rows_equal(schema: DatabaseSchema, sql: str) -> None:
     assert not is_total(query(schema, sql))

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 
 from service.generated import drifted
 from service.resources import resource_folder
-from service.sqlcheck.callers import JOBS, queries_of_each, read_service
+from service.sqlcheck.catalogue.callers import JOBS, queries_of_each, read_service
 from service.sqlcheck.catalogue.diagrams import Box, Diagram, Line, draw
-from service.sqlcheck.catalogue.files import write
+from service.sqlcheck.catalogue.documents import write
 from service.sqlcheck.catalogue.gathering import gather
 from service.sqlcheck.catalogue.highlighting import pieces
-from service.sqlcheck.catalogue.model import Catalogue, Column, ForeignKey, Query, Table
+from service.sqlcheck.catalogue.model import Catalogue, ColumnEntry, ForeignKey, QueryEntry, TableEntry
 from service.sqlcheck.catalogue.steps import named, read_plan
-from service.sqlcheck.execution import rolled_back
-from service.sqlcheck.faults import CheckError
-from service.sqlcheck.schema import read_schema
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.statements import Statement, read_statements
+from service.sqlcheck.diagnostics import CheckError
+from service.sqlcheck.reading.schema import read_schema
+from service.sqlcheck.reading.statements import Statement, read_statements
+from service.sqlcheck.trial.execution import rolled_back
+from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -77,7 +77,7 @@ class Page(HTMLParser):
 
 
 @st.composite
-def _schemas(draw_one: st.DrawFn) -> list[Table]:
+def _schemas(draw_one: st.DrawFn) -> list[TableEntry]:
     """Tables that refer to each other, and to themselves, in any way."""
     names = [f"table_{number}" for number in range(draw_one(st.integers(1, 8)))]
     columns = {name: [f"column_{number}" for number in range(draw_one(st.integers(1, 4)))] for name in names}
@@ -101,8 +101,8 @@ def _schemas(draw_one: st.DrawFn) -> list[Table]:
                     is_unique=False,
                 )
             )
-        rows = tuple(Column(column, "uuid", False, "", "", ()) for column in columns[name])  # noqa: FBT003 -- a column
-        tables.append(Table(name, "", "", rows, (), tuple(keys), (), (), "", {}))
+        rows = tuple(ColumnEntry(column, "uuid", False, "", "", ()) for column in columns[name])  # noqa: FBT003 -- a column
+        tables.append(TableEntry(name, "", "", rows, (), tuple(keys), (), (), "", {}))
     return tables
 
 
@@ -393,7 +393,7 @@ def test_the_diagram_of_the_service_can_be_read(catalogue: Catalogue) -> None:
 
 @given(_schemas())
 @settings(max_examples=50, database=None, derandomize=True, deadline=None)
-def test_the_diagram_of_any_schema_can_be_read(tables: list[Table]) -> None:
+def test_the_diagram_of_any_schema_can_be_read(tables: list[TableEntry]) -> None:
     found = draw(tables)
     assert len(found.boxes) == len(tables)
     _assert_readable(found)
@@ -449,11 +449,11 @@ def diagram(scratch: Connection) -> Iterator[Diagram]:
         yield draw(gather([], scratch, {}).tables)
 
 
-def _query(catalogue: Catalogue, name: str) -> Query:
+def _query(catalogue: Catalogue, name: str) -> QueryEntry:
     return next(query for query in catalogue.queries if query.name == name)
 
 
-def _table(catalogue: Catalogue, name: str) -> Table:
+def _table(catalogue: Catalogue, name: str) -> TableEntry:
     return next(table for table in catalogue.tables if table.name == name)
 
 

@@ -16,12 +16,12 @@ from service.cli import main
 from service.database import embedded
 from service.dsn import Dsn
 from service.resources import resource_folder
-from service.sqlcheck import checks
-from service.sqlcheck.checks import CHECKS, Report, check
-from service.sqlcheck.faults import CheckError, Fault
+from service.sqlcheck import run
+from service.sqlcheck.diagnostics import CheckError, Diagnostic
+from service.sqlcheck.reading.statements import read_statements
 from service.sqlcheck.reports import as_junit, as_text
-from service.sqlcheck.scratch import Connection, fill
-from service.sqlcheck.statements import read_statements
+from service.sqlcheck.run import CHECKS, Report, check
+from service.sqlcheck.trial.scratch import Connection, fill
 from tests.processes import bare_environ
 from tests.sharing import on_one_postgresql
 
@@ -88,8 +88,8 @@ def test_a_report_is_lines_for_people_and_failures_for_junit(scratch: Connection
     results = list(check(["style", "isolation"], statements, scratch, resource_folder("migrations")))
     report = Report(statements, "18.6", results)
 
-    fault, summary = as_text(report).splitlines()
-    assert fault == f"sql/task_statuses.sql:14 list_task_statuses: {_TEXT}"
+    diagnostic, summary = as_text(report).splitlines()
+    assert diagnostic == f"sql/task_statuses.sql:14 list_task_statuses: {_TEXT}"
     assert ": 1 fault (style " in summary
 
     style, isolation = ET.fromstring(as_junit(report))
@@ -99,12 +99,12 @@ def test_a_report_is_lines_for_people_and_failures_for_junit(scratch: Connection
     assert (case.get("classname"), case.get("name")) == ("sql/task_statuses.sql", "list_task_statuses")
     failure = case.find("failure")
     assert failure is not None
-    assert (failure.get("message"), failure.text) == (_TEXT, fault)
+    assert (failure.get("message"), failure.text) == (_TEXT, diagnostic)
 
 
 def test_a_fault_of_no_statement_is_a_case_of_its_own() -> None:
-    fault = Fault("migrations/0003.create-tasks.sql", 38, "", "indexes", "No statement needs it: drop it.")
-    report = Report([], "18.6", [checks.Result("indexes", 0.1, [fault])])
+    diagnostic = Diagnostic("migrations/0003.create-tasks.sql", 38, "", "indexes", "No statement needs it: drop it.")
+    report = Report([], "18.6", [run.Result("indexes", 0.1, [diagnostic])])
     assert as_text(report).splitlines()[0] == "migrations/0003.create-tasks.sql:38: No statement needs it: drop it."
     ((case,),) = ET.fromstring(as_junit(report))
     assert case.get("name") == "migrations/0003.create-tasks.sql"
@@ -126,7 +126,7 @@ def test_rows_that_do_not_suit_the_schema_are_told_in_one_line(dsn: Dsn) -> None
         with pytest.raises(CheckError) as caught:
             fill(connection)
     assert str(caught.value) == (
-        'The rows of service/sqlcheck/rows.sql do not suit the schema: null value in column "due_at" of relation'
+        'The rows of docs/rows.sql do not suit the schema: null value in column "due_at" of relation'
         ' "tasks" violates not-null constraint. Change them.'
     )
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.sqlcheck.behaviour import Behaviour, breaches
-from service.sqlcheck.scratch import Connection
+from service.sqlcheck.trial.behaviour import Behaviour, regressions
+from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_one_postgresql
 from tests.sqlcheck.repositories import CHECKOUT, Checkout, checkout, make_checkout, own_git, server, unreleased
 
@@ -30,7 +30,7 @@ def test_what_has_not_changed_is_compatible_and_takes_no_database(checkout: Chec
         result = checkout.check()
     finally:
         checkout.connection.execute("RESET ROLE")
-    assert (result.faults, result.notes) == ([], (_NOTHING,))
+    assert (result.diagnostics, result.notes) == ([], (_NOTHING,))
 
 
 def test_a_column_is_added_before_the_code_that_reads_it(checkout: Checkout) -> None:
@@ -44,7 +44,7 @@ def test_a_column_is_added_before_the_code_that_reads_it(checkout: Checkout) -> 
     databases = "SELECT oid FROM pg_database ORDER BY oid"
     before = checkout.connection.execute(databases).fetchall()
     result = checkout.check()
-    assert (result.faults, result.notes) == (
+    assert (result.diagnostics, result.notes) == (
         [],
         ("Compared with v1.0.0, since which there are 2 new migrations.", f"get_task needs {id_} first."),
     )
@@ -105,37 +105,40 @@ def broken(tmp_path_factory: pytest.TempPathFactory, server: Connection) -> dict
     checkout.release("v1.0.0")
     shutil.copytree(CHECKOUT / "sql", checkout.folder / "sql", dirs_exist_ok=True)
     ids = {title: checkout.migrate(f"break-{number}", sql) for number, (title, (sql, _)) in enumerate(_BROKEN.items())}
-    faults = checkout.faults()
+    diagnostics = checkout.diagnostics()
     return {
-        title: [fault for fault in faults if fault.startswith(f"migrations/{id_}.sql:")] for title, id_ in ids.items()
+        title: [diagnostic for diagnostic in diagnostics if diagnostic.startswith(f"migrations/{id_}.sql:")]
+        for title, id_ in ids.items()
     }
 
 
 @pytest.mark.parametrize("title", _BROKEN)
 def test_what_the_release_needs_is_not_taken_away(title: str, broken: dict[str, list[str]]) -> None:
-    told = [re.sub(r"^migrations/\S+:1 ", "", fault) for fault in broken[title]]
+    told = [re.sub(r"^migrations/\S+:1 ", "", diagnostic) for diagnostic in broken[title]]
     assert told == [f"{name}: {_BREAKS}{what}{_KEEP}" for name, what in _BROKEN[title][1].items()]
 
 
 def test_the_document_shows_what_is_told(broken: dict[str, list[str]]) -> None:
     document = (CHECKOUT / "docs" / "sql-checks.md").read_text()
     shown = re.findall(r"^migrations/\S+:1 (.+ of v1\.0\.0.+)$", document, re.MULTILINE)
-    told = {re.sub(r"^migrations/\S+:1 ", "", fault) for faults in broken.values() for fault in faults}
+    told = {
+        re.sub(r"^migrations/\S+:1 ", "", diagnostic) for diagnostics in broken.values() for diagnostic in diagnostics
+    }
     assert len(shown) == 3
     assert told.issuperset(shown)
 
 
 def test_a_migration_after_the_code_may_not_break_the_release_either(checkout: Checkout) -> None:
     id_ = checkout.migrate("drop-position", "ALTER TABLE task_statuses DROP COLUMN position;", "after the code")
-    faults = checkout.check().faults
-    assert {(fault.file, fault.line) for fault in faults} == {(f"migrations/{id_}.sql", 1)}
+    diagnostics = checkout.check().diagnostics
+    assert {(diagnostic.file, diagnostic.line) for diagnostic in diagnostics} == {(f"migrations/{id_}.sql", 1)}
     # Those of today, which it breaks as well, are for the other checks: none gets what it needs too late.
-    assert [fault.query for fault in faults] == ["get_task_status", "list_task_statuses"]
+    assert [diagnostic.query for diagnostic in diagnostics] == ["get_task_status", "list_task_statuses"]
 
 
 def test_rows_that_are_there_have_to_suit_what_comes(checkout: Checkout) -> None:
     id_ = checkout.migrate("limit-titles", "ALTER TABLE tasks ADD CONSTRAINT a_check CHECK (char_length(title) < 10);")
-    assert checkout.faults() == [
+    assert checkout.diagnostics() == [
         (
             f'migrations/{id_}.sql:1: Fails on the schema and the rows of v1.0.0: check constraint "a_check" of'
             ' relation "tasks" is violated by some row. Have it, or a migration before it, bring them into shape first.'
@@ -149,7 +152,7 @@ def test_what_the_code_of_the_release_may_not_expect_is_noted(checkout: Checkout
     null = checkout.migrate("allow-null", "ALTER TABLE users ALTER COLUMN updated_at DROP NOT NULL;", "at any time")
     result = checkout.check()
     ready = "see that its code is ready for that."
-    assert result.faults == []
+    assert result.diagnostics == []
     assert result.notes == (
         "Compared with v1.0.0, since which there are 3 new migrations.",
         f"From {rule} on create_task of v1.0.0 can break a_check of tasks: {ready}",
@@ -184,7 +187,7 @@ def test_what_the_code_of_the_release_may_not_expect_is_noted(checkout: Checkout
     ],
 )
 def test_a_statement_behaves_as_it_did(before: Any, after: Any, told: list[str]) -> None:
-    assert list(breaches(Behaviour(**before), Behaviour(**after))) == told
+    assert list(regressions(Behaviour(**before), Behaviour(**after))) == told
 
 
 # What today's statements need
@@ -198,7 +201,7 @@ def test_what_a_statement_needs_does_not_come_after_it(checkout: Checkout) -> No
         "-- Plan: tasks_pkey.\nSELECT user_id, id, title,",
         "-- Plan: tasks_pkey.\nSELECT user_id, id, note, due_at, title,",
     )
-    assert checkout.faults() == [
+    assert checkout.diagnostics() == [
         (
             f"migrations/{late}.sql:1 get_task: Goes after the code, which has this statement and needs it: without it"
             ' PostgreSQL does not prepare it: column "due_at" does not exist. Say `Order: before …` in its header, or'
@@ -210,7 +213,7 @@ def test_what_a_statement_needs_does_not_come_after_it(checkout: Checkout) -> No
 def test_a_migration_before_the_code_does_not_need_one_after_it(checkout: Checkout) -> None:
     late = checkout.migrate("add-note", "ALTER TABLE tasks ADD COLUMN note text;", "after the code")
     early = checkout.migrate("comment-note", "COMMENT ON COLUMN tasks.note IS 'A note.';")
-    assert checkout.faults() == [
+    assert checkout.diagnostics() == [
         (
             f"migrations/{early}.sql:1: Fails on the schema and the rows of v1.0.0, without {late}, which goes"
             ' after the code: column "note" of relation "tasks" does not exist. Have it, or a migration before it,'
@@ -239,7 +242,7 @@ def test_what_has_been_released_does_not_change(checkout: Checkout, file: str) -
     path = checkout.migrations / file
     path.write_text(path.read_text() + "-- More.\n")
     told = "Has changed since v1.0.0, which databases have had: undo that, and write a new migration."
-    assert checkout.faults() == [f"migrations/{file}:1: {told}"]
+    assert checkout.diagnostics() == [f"migrations/{file}:1: {told}"]
 
 
 def test_what_has_been_released_is_not_removed_or_renamed(checkout: Checkout) -> None:
@@ -248,7 +251,7 @@ def test_what_has_been_released_is_not_removed_or_renamed(checkout: Checkout) ->
     for file in checkout.migrations.glob(f"{last}.*"):
         file.rename(file.with_name(file.name.replace("nothing", "little")))
     told = "Is in v1.0.1 and not here, so that it was removed or renamed: put it back."
-    assert checkout.faults() == [f"migrations/{last}{ending}:1: {told}" for ending in (".rollback.sql", ".sql")]
+    assert checkout.diagnostics() == [f"migrations/{last}{ending}:1: {told}" for ending in (".rollback.sql", ".sql")]
 
 
 def test_what_is_new_comes_behind_what_has_been_released(checkout: Checkout) -> None:
@@ -262,4 +265,4 @@ def test_what_is_new_comes_behind_what_has_been_released(checkout: Checkout) -> 
     for file, text in files.items():
         file.write_text(text)
     told = "which v1.0.1 has: give it the next number that is free."
-    assert checkout.faults() == [f"migrations/{sooner}.sql:1: Comes before {later}, {told}"]
+    assert checkout.diagnostics() == [f"migrations/{sooner}.sql:1: Comes before {later}, {told}"]

@@ -7,21 +7,21 @@ import pytest
 from marshmallow import fields
 from psycopg.rows import tuple_row
 
-from service.http.fields import Binary, IsSet, Row, Schema, Text, Timestamp, length
 from service.resources import resource_folder
-from service.sqlcheck import contracts
-from service.sqlcheck.constraints import RULED_OUT, check_raises
-from service.sqlcheck.execution import rolled_back
-from service.sqlcheck.reader import read
-from service.sqlcheck.schema import read_schema
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.statements import read_statements
+from service.schemas.fields import Binary, IsSet, RowSchema, Schema, Text, Timestamp, length
+from service.sqlcheck.checks import contracts
+from service.sqlcheck.proofs.constraints import RULED_OUT, check_raises
+from service.sqlcheck.reading.resolver import read
+from service.sqlcheck.reading.schema import read_schema
+from service.sqlcheck.reading.statements import read_statements
+from service.sqlcheck.trial.execution import rolled_back
+from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_each_postgresql, on_one_postgresql
 
 pytestmark = on_one_postgresql
 
 
-class PlantedTask(Row):
+class PlantedTask(RowSchema):
     """A task, as the planted statements return it."""
 
     user_id = fields.UUID()
@@ -30,22 +30,22 @@ class PlantedTask(Row):
     description = Text(allow_none=True, validate=length(0, 2000))
 
 
-class PlantedKey(Row):
+class PlantedKey(RowSchema):
     user_id = fields.UUID()
     id = fields.UUID()
 
 
-class PlantedId(Row):
+class PlantedId(RowSchema):
     id = fields.UUID()
 
 
-class PlantedFilter(Row):
+class PlantedFilter(RowSchema):
     status = Text(allow_none=True)
     long_title = Text(validate=length(1, 201))
     endless_title = Text()
 
 
-class PlantedTypes(Row):
+class PlantedTypes(RowSchema):
     number = fields.Integer()
     share = fields.Float()
     names = fields.List(Text())
@@ -63,18 +63,18 @@ class PlantedRequest(Schema):
     user_id = fields.UUID(load_default="0b6f7d53-8a4e-4c1e-9a45-3f1d2c5b7a90")
 
 
-class PlantedDone(Row):
+class PlantedDone(RowSchema):
     id = fields.UUID()
     is_done = IsSet(attribute="completed_at", dump_only=True)
 
 
-def faults(scratch: Connection, folder: Path, text: str) -> list[str]:
+def diagnostics(scratch: Connection, folder: Path, text: str) -> list[str]:
     """Return what is found in a file of planted statements, without the name of the file."""
     sql = folder / "sql"
     sql.mkdir(exist_ok=True)
     (sql / "planted.sql").write_text(text)
     found = contracts.check(read_statements(sql), read_schema(scratch), scratch)
-    return [str(fault).removeprefix("sql/planted.sql:") for fault in found]
+    return [str(diagnostic).removeprefix("sql/planted.sql:") for diagnostic in found]
 
 
 GOOD = """-- name: get_task(user_id, id)^
@@ -89,13 +89,13 @@ WHERE user_id = :user_id
 
 
 def test_a_statement_that_keeps_its_promises_has_no_fault(scratch: Connection, tmp_path: Path) -> None:
-    assert faults(scratch, tmp_path, GOOD) == []
+    assert diagnostics(scratch, tmp_path, GOOD) == []
 
 
 @on_each_postgresql
 def test_the_statements_of_the_service_keep_their_promises(scratch: Connection) -> None:
     statements = read_statements(resource_folder("sql"))
-    assert [str(fault) for fault in contracts.check(statements, read_schema(scratch), scratch)] == []
+    assert [str(diagnostic) for diagnostic in contracts.check(statements, read_schema(scratch), scratch)] == []
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_the_statements_of_the_service_keep_their_promises(scratch: Connection) 
 )
 def test_a_broken_promise_is_told(scratch: Connection, tmp_path: Path, old: str, new: str, expected: str) -> None:
     assert GOOD.count(old) >= 1
-    assert expected in faults(scratch, tmp_path, GOOD.replace(old, new, 1))
+    assert expected in diagnostics(scratch, tmp_path, GOOD.replace(old, new, 1))
 
 
 LIST = """-- name: list_tasks(user_id, status, page_size)
@@ -259,7 +259,7 @@ LIMIT :page_size;
 
 
 def test_a_list_that_keeps_its_promises_has_no_fault(scratch: Connection, tmp_path: Path) -> None:
-    assert faults(scratch, tmp_path, LIST) == []
+    assert diagnostics(scratch, tmp_path, LIST) == []
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_a_list_that_breaks_a_promise_is_told(
     scratch: Connection, tmp_path: Path, old: str, new: str, expected: str
 ) -> None:
     assert LIST.count(old) == 1
-    assert faults(scratch, tmp_path, LIST.replace(old, new)) == [expected]
+    assert diagnostics(scratch, tmp_path, LIST.replace(old, new)) == [expected]
 
 
 @pytest.mark.parametrize("value", [":title::text", "CASE WHEN now() > :since THEN :title ELSE 'a' END"])
@@ -311,15 +311,15 @@ def test_a_length_is_followed_through_what_hands_it_on(scratch: Connection, tmp_
     text = text.replace("(user_id, title)^", "(user_id, title, since)^").replace(
         "exactly one row", "no row when it is late"
     )
-    (told,) = faults(scratch, tmp_path, text)
+    (told,) = diagnostics(scratch, tmp_path, text)
     assert told.startswith("7 create_task: Parameter :title (PlantedFilter.long_title) has at most 201 characters")
 
 
 def test_a_list_that_is_whole_has_one_order_too(scratch: Connection, tmp_path: Path) -> None:
     whole = LIST.replace("\nLIMIT :page_size", "").replace(", page_size from Settings.pool_size", "")
     whole = whole.replace(", page_size", "")
-    assert faults(scratch, tmp_path, whole) == []
-    (told,) = faults(scratch, tmp_path, whole.replace("created_at, id;", "created_at;"))
+    assert diagnostics(scratch, tmp_path, whole) == []
+    (told,) = diagnostics(scratch, tmp_path, whole.replace("created_at, id;", "created_at;"))
     assert told == (
         "9 list_tasks: Returns a list in an order in which two rows may be equal, so that they come now so, now so: add"
         " columns to ORDER BY, until they make a row unique and none of them can be NULL."
@@ -337,7 +337,7 @@ WHERE user_id = :user_id;
 
 
 def test_a_value_that_keeps_its_promises_has_no_fault(scratch: Connection, tmp_path: Path) -> None:
-    assert faults(scratch, tmp_path, VALUE) == []
+    assert diagnostics(scratch, tmp_path, VALUE) == []
 
 
 @pytest.mark.parametrize(
@@ -384,12 +384,12 @@ def test_a_value_that_breaks_a_promise_is_told(
     scratch: Connection, tmp_path: Path, old: str, new: str, expected: str
 ) -> None:
     assert VALUE.count(old) == 1
-    assert faults(scratch, tmp_path, VALUE.replace(old, new)) == [expected]
+    assert diagnostics(scratch, tmp_path, VALUE.replace(old, new)) == [expected]
 
 
 def test_a_value_may_be_null_where_it_says_when(scratch: Connection, tmp_path: Path) -> None:
     text = VALUE.replace("count(*)", "max(version)").replace("there are", "there are; NULL when there is none")
-    assert faults(scratch, tmp_path, text) == []
+    assert diagnostics(scratch, tmp_path, text) == []
 
 
 WRITE = """-- name: create_task(user_id, title)^
@@ -404,7 +404,7 @@ RETURNING user_id, id;
 
 
 def test_a_write_that_keeps_its_promises_has_no_fault(scratch: Connection, tmp_path: Path) -> None:
-    assert faults(scratch, tmp_path, WRITE) == []
+    assert diagnostics(scratch, tmp_path, WRITE) == []
 
 
 @pytest.mark.parametrize(
@@ -447,7 +447,7 @@ def test_a_write_that_keeps_its_promises_has_no_fault(scratch: Connection, tmp_p
             "",
             (
                 "5 create_task: Writes what can break tasks_user_id_fkey of tasks, and does not say so: name it under"
-                " Raises, or rule it out in service/sqlcheck/constraints.py, with the reason."
+                " Raises, or rule it out in service/sqlcheck/proofs/constraints.py, with the reason."
             ),
         ),
         (
@@ -481,7 +481,7 @@ def test_a_write_that_breaks_a_promise_is_told(
     scratch: Connection, tmp_path: Path, old: str, new: str, expected: str
 ) -> None:
     assert WRITE.count(old) == 1
-    assert expected in faults(scratch, tmp_path, WRITE.replace(old, new))
+    assert expected in diagnostics(scratch, tmp_path, WRITE.replace(old, new))
 
 
 def test_a_request_feeds_no_null_where_the_member_must_be_there_or_has_a_default(
@@ -498,7 +498,7 @@ SET status = :status,
 WHERE user_id = :user_id
 RETURNING id;
 """
-    (told,) = faults(scratch, tmp_path, text)
+    (told,) = diagnostics(scratch, tmp_path, text)
     assert told.startswith("8 update_tasks: Parameter :description (PlantedRequest.description) has any number of")
 
 
@@ -515,7 +515,7 @@ SELECT
     :digest::bytea AS digest,
     :thing::jsonb AS thing;
 """
-    assert faults(scratch, tmp_path, text) == [
+    assert diagnostics(scratch, tmp_path, text) == [
         (
             "10 get_types: Parameter :thing is jsonb in PostgreSQL, but PlantedTypes.thing, which feeds it, is of no"
             " type that is known here: change the one or the other."
@@ -527,7 +527,9 @@ SELECT
     ]
     wrong = text.replace("smallint", "numeric").replace("real", "bigint").replace("text[]", "uuid[]")
     wrong = wrong.replace("now()", "now()::timestamp").replace("bytea", "text")
-    assert [told.split(": Returns the column ")[1].split(",")[0] for told in faults(scratch, tmp_path, wrong)[5:]] == [
+    assert [
+        told.split(": Returns the column ")[1].split(",")[0] for told in diagnostics(scratch, tmp_path, wrong)[5:]
+    ] == [
         "number as numeric",
         "share as int8",
         "names as uuid[]",
@@ -542,8 +544,8 @@ def test_a_field_that_asks_whether_a_column_is_set_wants_one_that_may_be_null(
 ) -> None:
     text = GOOD.replace("id, title, description", "id, completed_at").replace("PlantedTask", "PlantedDone")
     text = text.replace("SELECT user_id, id", "SELECT id")
-    assert faults(scratch, tmp_path, text) == []
-    (told,) = faults(scratch, tmp_path, text.replace("completed_at", "created_at AS completed_at"))
+    assert diagnostics(scratch, tmp_path, text) == []
+    (told,) = diagnostics(scratch, tmp_path, text.replace("completed_at", "created_at AS completed_at"))
     assert told.startswith("5 get_task: Returns the column completed_at, which is never NULL")
 
 
@@ -551,14 +553,14 @@ def test_a_type_of_the_schemas_own_is_called_by_its_name(scratch: Connection, tm
     text = GOOD.replace(" title, description", " title, description::mood AS description")
     with rolled_back(scratch):
         scratch.execute("CREATE TYPE mood AS ENUM ('good')")
-        (told, *_) = faults(scratch, tmp_path, text)
+        (told, *_) = diagnostics(scratch, tmp_path, text)
     assert told.startswith("5 get_task: Returns the column description as mood, but PlantedTask.description is text")
 
 
 def test_what_postgresql_blames_nothing_in_particular_for_is_the_whole_statements_fault(
     scratch: Connection, tmp_path: Path
 ) -> None:
-    (told,) = faults(scratch, tmp_path, GOOD + "SELECT 1;\n")
+    (told,) = diagnostics(scratch, tmp_path, GOOD + "SELECT 1;\n")
     assert told.startswith("1 get_task: PostgreSQL does not prepare it: cannot insert multiple commands")
 
 
@@ -570,7 +572,7 @@ def test_default_values_write_nothing_that_was_given(scratch: Connection, tmp_pa
 INSERT INTO revocations DEFAULT VALUES
 RETURNING id;
 """
-    assert faults(scratch, tmp_path, text) == []
+    assert diagnostics(scratch, tmp_path, text) == []
 
 
 def test_a_star_is_followed_and_blamed_as_a_whole(scratch: Connection, tmp_path: Path) -> None:
@@ -578,7 +580,7 @@ def test_a_star_is_followed_and_blamed_as_a_whole(scratch: Connection, tmp_path:
     text = text.replace(
         "SELECT\n", "WITH found AS (SELECT user_id, id, description AS title, status FROM tasks)\nSELECT\n"
     )
-    assert faults(scratch, tmp_path, text) == [
+    assert diagnostics(scratch, tmp_path, text) == [
         "7 get_task: Returns the column status, which PlantedTask does not show: remove it or add the field.",
         "4 get_task: Lacks the column description, which PlantedTask shows: return it or remove the field.",
         (
@@ -597,7 +599,7 @@ MERGE INTO users
 USING (SELECT :id::uuid AS id) AS given ON users.id = given.id
 WHEN MATCHED THEN DELETE;
 """
-    assert faults(scratch, tmp_path, text) == [
+    assert diagnostics(scratch, tmp_path, text) == [
         "5 update_task: Is or has a MergeStmt, of which nothing can be proved: write SELECT, INSERT, UPDATE or DELETE."
     ]
 
@@ -605,7 +607,7 @@ WHEN MATCHED THEN DELETE;
 def test_a_statement_that_cannot_be_prepared_spoils_nothing_for_the_next(scratch: Connection, tmp_path: Path) -> None:
     text = GOOD.replace("FROM tasks", "FROM nowhere").replace("get_task", "get_nothing") + "\n" + GOOD
     with rolled_back(scratch):
-        assert len(faults(scratch, tmp_path, text)) == 1
+        assert len(diagnostics(scratch, tmp_path, text)) == 1
 
 
 def test_a_delete_can_leave_behind_what_refers_to_it(scratch: Connection, tmp_path: Path) -> None:
@@ -617,9 +619,9 @@ DELETE FROM task_statuses
 WHERE status = :status
 RETURNING status, is_done, position;
 """
-    (told,) = faults(scratch, tmp_path, text)
+    (told,) = diagnostics(scratch, tmp_path, text)
     assert told.startswith("1 delete_task_status: Writes what can break tasks_status_fkey of tasks, and does not")
-    assert faults(scratch, tmp_path, text.replace("DELETE", "-- Raises: tasks_status_fkey.\nDELETE", 1)) == []
+    assert diagnostics(scratch, tmp_path, text.replace("DELETE", "-- Raises: tasks_status_fkey.\nDELETE", 1)) == []
 
 
 @pytest.mark.parametrize(
@@ -640,7 +642,7 @@ RETURNING status, is_done, position;
 def test_on_conflict_rules_out_the_one_unique_index_that_it_names(
     scratch: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conflict: str, expected: set[str]
 ) -> None:
-    monkeypatch.setattr("service.sqlcheck.constraints.RULED_OUT", {})
+    monkeypatch.setattr("service.sqlcheck.proofs.constraints.RULED_OUT", {})
     text = f"""-- name: create_client(name, scopes, secret_hash)^
 -- Register a service client.
 -- Takes: ClientDraft.
@@ -650,20 +652,22 @@ VALUES (:name, :scopes, :secret_hash)
 {conflict}
 RETURNING id;
 """
-    found = faults(scratch, tmp_path, text)
+    found = diagnostics(scratch, tmp_path, text)
     assert {told.split("can break ")[1].split(" of ")[0] for told in found if "can break" in told} == expected
 
 
 def test_what_is_ruled_out_could_be_broken_otherwise(scratch: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry that no statement needs has no place in the list."""
-    monkeypatch.setattr("service.sqlcheck.constraints.RULED_OUT", {})
+    monkeypatch.setattr("service.sqlcheck.proofs.constraints.RULED_OUT", {})
     schema, told = read_schema(scratch), ""
     for statement in read_statements(resource_folder("sql")):
-        told += "".join(fault.message for fault in check_raises(statement, read(statement.tree, schema)[0], schema))
+        told += "".join(
+            diagnostic.message for diagnostic in check_raises(statement, read(statement.tree, schema)[0], schema)
+        )
     assert [name for name in RULED_OUT if f"can break {name} of" not in told] == []
 
 
 def test_the_connection_is_left_as_it_was(scratch: Connection, tmp_path: Path) -> None:
-    faults(scratch, tmp_path, GOOD)
+    diagnostics(scratch, tmp_path, GOOD)
     assert scratch.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
     assert scratch.row_factory is tuple_row

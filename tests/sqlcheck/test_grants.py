@@ -5,13 +5,13 @@ import psycopg
 import pytest
 
 from service.resources import resource_folder
-from service.sqlcheck.execution import explain, rolled_back
-from service.sqlcheck.faults import CheckError
-from service.sqlcheck.grants import check, is_secret
-from service.sqlcheck.privileges import needed, reasons
-from service.sqlcheck.schema import Schema, read_schema
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.statements import Statement, read_statements
+from service.sqlcheck.checks.grants import check, is_secret
+from service.sqlcheck.diagnostics import CheckError
+from service.sqlcheck.proofs.privileges import needed, reasons
+from service.sqlcheck.reading.schema import DatabaseSchema, read_schema
+from service.sqlcheck.reading.statements import Statement, read_statements
+from service.sqlcheck.trial.execution import explain, rolled_back
+from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_each_postgresql, on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -37,7 +37,7 @@ def write(tmp_path: Path) -> Write:
 
 
 @pytest.fixture(scope="module")
-def schema(scratch: Connection) -> Schema:
+def schema(scratch: Connection) -> DatabaseSchema:
     return read_schema(scratch)
 
 
@@ -49,7 +49,7 @@ def faults_after(scratch: Connection) -> FaultsAfter:
         with rolled_back(scratch):
             for change in changes:
                 scratch.execute(change.encode())
-            return [str(fault) for fault in check(statements, read_schema(scratch), scratch)]
+            return [str(diagnostic) for diagnostic in check(statements, read_schema(scratch), scratch)]
 
     return faults_after
 
@@ -166,7 +166,7 @@ def test_the_check_leaves_the_database_as_it_was(scratch: Connection, faults_aft
     ],
 )
 def test_what_a_statement_needs_is_read_out_of_it(
-    write: Write, schema: Schema, scratch: Connection, sql: str, expected: str
+    write: Write, schema: DatabaseSchema, scratch: Connection, sql: str, expected: str
 ) -> None:
     statement = write(sql)
     privileges = sorted(needed(statement, schema))
@@ -204,7 +204,7 @@ def is_denied(scratch: Connection, statement: Statement) -> bool:
     return False
 
 
-def test_what_a_trigger_does_is_needed_by_who_fires_it(schema: Schema) -> None:
+def test_what_a_trigger_does_is_needed_by_who_fires_it(schema: DatabaseSchema) -> None:
     found = reasons(BY_NAME["delete_session"], schema)
 
     assert {str(privilege): reason.trigger for privilege, reason in found.items()} == {
@@ -230,7 +230,9 @@ def test_what_a_foreign_key_does_is_needed_by_nobody(scratch: Connection) -> Non
 
 
 @on_each_postgresql
-def test_the_triggers_of_a_cascade_need_what_they_do_up_to_postgresql_17(scratch: Connection, schema: Schema) -> None:
+def test_the_triggers_of_a_cascade_need_what_they_do_up_to_postgresql_17(
+    scratch: Connection, schema: DatabaseSchema
+) -> None:
     with rolled_back(scratch):
         scratch.execute(b"REVOKE INSERT (id, expires_at) ON revocations FROM task_app")
         scratch.execute(b"SET LOCAL ROLE task_app")
@@ -355,7 +357,7 @@ def test_what_cannot_be_read_is_a_fault(
     ]
 
 
-def test_what_cannot_be_read_is_told_to_who_asks(schema: Schema, write: Write) -> None:
+def test_what_cannot_be_read_is_told_to_who_asks(schema: DatabaseSchema, write: Write) -> None:
     statement = write("MERGE INTO tasks USING users ON false WHEN MATCHED THEN DELETE")
 
     with pytest.raises(CheckError, match="Cannot tell what a MERGE needs"):
@@ -387,9 +389,9 @@ def test_a_grant_that_is_missing_is_a_fault_of_the_first_statement_that_needs_it
     statement = BY_NAME[name]
     line = statement.sql_lines[statement.sql[: statement.sql.index(words)].count("\n")]
 
-    (fault,) = faults_after(f"REVOKE {grant} FROM task_app")
+    (diagnostic,) = faults_after(f"REVOKE {grant} FROM task_app")
 
-    assert fault == (
+    assert diagnostic == (
         f"{statement.file}:{line} {name}: Needs {need}, which task_app has not been granted: add a migration with GRANT"
         f" {grant} TO task_app."
     )
@@ -458,9 +460,9 @@ def test_a_grant_that_is_too_much_is_a_fault(faults_after: FaultsAfter, change: 
 
 
 def test_a_grant_that_may_be_passed_on_is_a_fault(faults_after: FaultsAfter) -> None:
-    (fault,) = faults_after("GRANT DELETE ON tasks TO task_app WITH GRANT OPTION")
+    (diagnostic,) = faults_after("GRANT DELETE ON tasks TO task_app WITH GRANT OPTION")
 
-    assert fault == (
+    assert diagnostic == (
         f"migrations/{ROLES.name}:{line_of('GRANT SELECT, DELETE ON tasks')}: task_app may grant DELETE ON tasks to"
         " others: add a migration with REVOKE GRANT OPTION FOR DELETE ON tasks FROM task_app."
     )
@@ -480,7 +482,7 @@ def test_a_grant_that_may_be_passed_on_is_a_fault(faults_after: FaultsAfter) -> 
     ],
 )
 def test_a_power_that_is_not_granted_by_name_is_a_fault(faults_after: FaultsAfter, change: str, told: str) -> None:
-    found = [fault for fault in faults_after(*change.split("; ")) if told in fault]
+    found = [diagnostic for diagnostic in faults_after(*change.split("; ")) if told in diagnostic]
 
     assert found == [
         f"migrations/{ROLES.name}:1: {told}, and may do nothing but what is granted by name: take that away from it."
@@ -490,7 +492,7 @@ def test_a_power_that_is_not_granted_by_name_is_a_fault(faults_after: FaultsAfte
 def test_a_grant_that_is_too_much_is_shown_where_it_was_written(faults_after: FaultsAfter) -> None:
     fewer = [one for one in STATEMENTS if one.name not in {"delete_task", "list_applied_migrations", "create_user"}]
 
-    assert [fault.partition(", which")[0] for fault in faults_after(statements=fewer)] == [
+    assert [diagnostic.partition(", which")[0] for diagnostic in faults_after(statements=fewer)] == [
         f"migrations/{ROLES.name}:{line_of(text)}: task_app has {privilege}"
         for text, privilege in (
             ("GRANT SELECT ON _yoyo_migration TO task_app", "SELECT ON _yoyo_migration"),
@@ -505,7 +507,7 @@ def test_a_grant_without_which_nothing_fails_is_a_fault(faults_after: FaultsAfte
     # Its trigger acts when a client is revoked, which a new secret is not.
     found = faults_after(statements=[BY_NAME["update_client_secret"]])
 
-    assert [fault for fault in found if "Without" in fault] == [
+    assert [diagnostic for diagnostic in found if "Without" in diagnostic] == [
         f"migrations/{ROLES.name}:{line_of('GRANT SELECT, INSERT (id, expires_at)')}: Without {privilege} no statement"
         " fails, though update_client_secret would seem to need it: write an example with which one of them does, or"
         f" add a migration with REVOKE {privilege} FROM task_app."
@@ -551,7 +553,7 @@ def test_an_extension_may_show_everybody_what_is_its(faults_after: FaultsAfter) 
     assert faults_after("CREATE EXTENSION pg_stat_statements") == []
 
 
-def test_bytes_and_what_is_named_so_are_secret(schema: Schema) -> None:
+def test_bytes_and_what_is_named_so_are_secret(schema: DatabaseSchema) -> None:
     secret = {
         f"{table.name}.{column.name}"
         for table in schema.tables.values()
@@ -573,7 +575,7 @@ def test_bytes_and_what_is_named_so_are_secret(schema: Schema) -> None:
     }
 
 
-def test_who_may_only_read_can_read_no_secret(scratch: Connection, schema: Schema) -> None:
+def test_who_may_only_read_can_read_no_secret(scratch: Connection, schema: DatabaseSchema) -> None:
     with rolled_back(scratch):
         scratch.execute(b"SET LOCAL ROLE task_readonly")
         for table in filter(lambda table: table.is_ours, schema.tables.values()):

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from service.resources import resource_folder
-from service.sqlcheck import indexes
-from service.sqlcheck.execution import rolled_back
-from service.sqlcheck.faults import Fault
-from service.sqlcheck.indexes import Proof
-from service.sqlcheck.schema import Schema, read_schema
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.statements import Label, Statement, read_statements
+from service.sqlcheck.checks import indexes
+from service.sqlcheck.checks.indexes import Proof
+from service.sqlcheck.diagnostics import Diagnostic
+from service.sqlcheck.reading.schema import DatabaseSchema, read_schema
+from service.sqlcheck.reading.statements import Label, Statement, read_statements
+from service.sqlcheck.trial.execution import rolled_back
+from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_each_postgresql, on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -46,7 +46,7 @@ def check(changed: Connection, tmp_path: Path) -> Check:
         folder.mkdir(exist_ok=True)
         (folder / "9.new.sql").write_text(migration, encoding="utf-8")
         found = indexes.check(statements, read_schema(changed), changed, folder, proofs)
-        return "\n".join(str(fault) for fault in found if re.search(rf"\b{name}\b", fault.message))
+        return "\n".join(str(diagnostic) for diagnostic in found if re.search(rf"\b{name}\b", diagnostic.message))
 
     return _check
 
@@ -138,13 +138,13 @@ def test_a_unique_constraint_is_needed_by_what_says_that_it_can_raise_it(changed
 
 
 def test_a_unique_index_is_needed_by_a_proof(changed: Connection, check: Check) -> None:
-    def proof(statements: Sequence[Statement], schema: Schema, _connection: Connection) -> Iterator[Fault]:
+    def proof(statements: Sequence[Statement], schema: DatabaseSchema, _connection: Connection) -> Iterator[Diagnostic]:
         for statement in statements:
             if statement.name == "list_task_statuses":
                 # One that is there in any case says nothing of an index.
-                yield statement.fault("contracts", "No keyset.")
+                yield statement.diagnostic("contracts", "No keyset.")
                 if "task_statuses_position_key" not in schema.tables["task_statuses"].indexes:
-                    yield statement.fault("contracts", "No total order.")
+                    yield statement.diagnostic("contracts", "No total order.")
 
     statements = of("task_statuses")
     said = check("task_statuses_position_key", statements=statements, proofs=[])

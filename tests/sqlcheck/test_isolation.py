@@ -9,10 +9,10 @@ from pglast import ast
 from pglast.stream import RawStream
 
 from service.resources import resource_folder
-from service.sqlcheck import isolation
-from service.sqlcheck.faults import Fault
-from service.sqlcheck.schema import Schema
-from service.sqlcheck.statements import Label, Statement, read_statements
+from service.sqlcheck.checks import isolation
+from service.sqlcheck.diagnostics import Diagnostic
+from service.sqlcheck.reading.schema import DatabaseSchema
+from service.sqlcheck.reading.statements import Label, Statement, read_statements
 from tests.sharing import on_one_postgresql
 from tests.sqlcheck.corpus import CASES, FOLDER, Case, World, depends_on_bob, outcome, schema, two_users, worlds
 
@@ -29,7 +29,7 @@ def _named(cases: list[Case]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=[case.statement.name for case in cases])
 
 
-def _faults(statement: Statement, schema: Schema) -> list[Fault]:
+def _faults(statement: Statement, schema: DatabaseSchema) -> list[Diagnostic]:
     return list(isolation.check([statement], schema))
 
 
@@ -37,12 +37,14 @@ def _faults(statement: Statement, schema: Schema) -> list[Fault]:
 
 
 @_named(CASES)
-def test_a_statement_of_the_corpus_is_judged_as_its_label_says(case: Case, schema: Schema) -> None:
-    faults = _faults(case.statement, schema)
-    if case.fault is None:
-        assert not faults
+def test_a_statement_of_the_corpus_is_judged_as_its_label_says(case: Case, schema: DatabaseSchema) -> None:
+    diagnostics = _faults(case.statement, schema)
+    if case.diagnostic is None:
+        assert not diagnostics
     else:
-        assert [fault for fault in faults if case.fault in fault.message], [str(fault) for fault in faults]
+        assert [diagnostic for diagnostic in diagnostics if case.diagnostic in diagnostic.message], [
+            str(diagnostic) for diagnostic in diagnostics
+        ]
 
 
 @_named([case for case in CASES if case.verdict == "right"])
@@ -95,31 +97,31 @@ def _without(statement: Statement, limit: ast.Node) -> Statement:
     return replace(statement, sql=RawStream()(tree), sql_lines=tuple(range(1, 100)))
 
 
-def test_every_statement_of_the_service_is_limited(schema: Schema) -> None:
-    assert [str(fault) for fault in isolation.check(STATEMENTS, schema)] == []
+def test_every_statement_of_the_service_is_limited(schema: DatabaseSchema) -> None:
+    assert [str(diagnostic) for diagnostic in isolation.check(STATEMENTS, schema)] == []
 
 
-def test_a_statement_of_the_service_without_any_of_its_predicates_is_a_fault(schema: Schema) -> None:
-    deleted = faults = 0
+def test_a_statement_of_the_service_without_any_of_its_predicates_is_a_fault(schema: DatabaseSchema) -> None:
+    deleted = diagnostics = 0
     for statement in STATEMENTS:
         if "Scope" in statement.labels:
             continue
         for limit in isolation.limits(statement, schema):
             deleted += 1
             found = _faults(_without(statement, limit), schema)
-            faults += bool(found)
+            diagnostics += bool(found)
             assert found, f"{statement.name} without {RawStream()(limit)}"
-    print(f"{deleted} predicates deleted, {faults} faults found")  # noqa: T201 -- the guarantee's figure
-    assert deleted == faults >= 25
+    print(f"{deleted} predicates deleted, {diagnostics} faults found")  # noqa: T201 -- the guarantee's figure
+    assert deleted == diagnostics >= 25
 
 
 @_named([case for case in CASES if case.verdict == "right" and case.statement.name not in TWICE])
-def test_a_right_statement_without_any_of_its_predicates_is_a_fault(case: Case, schema: Schema) -> None:
+def test_a_right_statement_without_any_of_its_predicates_is_a_fault(case: Case, schema: DatabaseSchema) -> None:
     for limit in isolation.limits(case.statement, schema):
         assert _faults(_without(case.statement, limit), schema), RawStream()(limit)
 
 
-def test_what_limits_a_statement_is_known(schema: Schema) -> None:
+def test_what_limits_a_statement_is_known(schema: DatabaseSchema) -> None:
     by_name = {statement.name: statement for statement in STATEMENTS}
     limits = isolation.limits(by_name["get_spent_refresh_token"], schema)
     assert [RawStream()(limit) for limit in limits] == [
@@ -141,10 +143,10 @@ def test_every_function_that_is_allowed_is_built_in(worlds: tuple[World, World])
     assert built_in >= isolation.FUNCTIONS
 
 
-def test_a_function_of_the_schema_hides_one_that_is_allowed(schema: Schema) -> None:
+def test_a_function_of_the_schema_hides_one_that_is_allowed(schema: DatabaseSchema) -> None:
     statement = _statement("in_a_filter")
     own = replace(schema, functions={"count": schema.functions["tasks_before_insert"]})
-    assert any("count() is not known to read no table" in fault.message for fault in _faults(statement, own))
+    assert any("count() is not known to read no table" in diagnostic.message for diagnostic in _faults(statement, own))
 
 
 # What the developer is told
@@ -189,7 +191,7 @@ MESSAGES = {
         "SELECT pg_read_file('postgresql.conf');",
         (
             "pg_read_file() is not known to read no table, and no predicate limits what it reads. Look at it, and"
-            " add it to FUNCTIONS in service/sqlcheck/isolation.py if it reads none."
+            " add it to FUNCTIONS in service/sqlcheck/checks/isolation.py if it reads none."
         ),
     ),
     "a_merge": (
@@ -200,12 +202,12 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_a_fault_says_where_it_is_and_what_to_do(name: str, schema: Schema) -> None:
+def test_a_fault_says_where_it_is_and_what_to_do(name: str, schema: DatabaseSchema) -> None:
     text, message = MESSAGES[name]
-    [fault] = _faults(_statement(name), schema)
-    assert fault.message == message
-    assert (FOLDER / fault.file).read_text(encoding="utf-8").splitlines()[fault.line - 1] == text
-    assert str(fault) == f"{fault.file}:{fault.line} {name}: {message}"
+    [diagnostic] = _faults(_statement(name), schema)
+    assert diagnostic.message == message
+    assert (FOLDER / diagnostic.file).read_text(encoding="utf-8").splitlines()[diagnostic.line - 1] == text
+    assert str(diagnostic) == f"{diagnostic.file}:{diagnostic.line} {name}: {message}"
 
 
 # Scope
@@ -215,26 +217,29 @@ def _with_scope(name: str, reason: str) -> Statement:
     return replace(_statement(name), labels={"Scope": Label(reason, 7)})
 
 
-def test_a_scope_with_its_reason_excuses_a_statement(schema: Schema) -> None:
+def test_a_scope_with_its_reason_excuses_a_statement(schema: DatabaseSchema) -> None:
     assert _faults(_with_scope("a_delete_by_id", "all users, since time passes for everybody."), schema) == []
 
 
-def test_a_scope_without_a_reason_is_a_fault(schema: Schema) -> None:
-    [fault] = _faults(_with_scope("a_delete_by_id", ""), schema)
-    assert fault.line == 7
-    assert fault.message == "Its `Scope:` gives no reason. Write why the statement is not limited to one user."
+def test_a_scope_without_a_reason_is_a_fault(schema: DatabaseSchema) -> None:
+    [diagnostic] = _faults(_with_scope("a_delete_by_id", ""), schema)
+    assert diagnostic.line == 7
+    assert diagnostic.message == "Its `Scope:` gives no reason. Write why the statement is not limited to one user."
 
 
 @pytest.mark.parametrize("name", ["a_delete", "tables_of_nobody"])
-def test_a_scope_that_excuses_nothing_is_a_fault(name: str, schema: Schema) -> None:
-    [fault] = _faults(_with_scope(name, "all users."), schema)
-    assert fault.line == 7
-    assert fault.message == "Its `Scope:` excuses nothing: no row of another user is in reach. Remove the label."
+def test_a_scope_that_excuses_nothing_is_a_fault(name: str, schema: DatabaseSchema) -> None:
+    [diagnostic] = _faults(_with_scope(name, "all users."), schema)
+    assert diagnostic.line == 7
+    assert diagnostic.message == "Its `Scope:` excuses nothing: no row of another user is in reach. Remove the label."
 
 
 @pytest.mark.parametrize("name", ["a_merge", "a_table_in_a_string", "two_statements"])
-def test_a_scope_does_not_excuse_what_cannot_be_looked_into(name: str, schema: Schema) -> None:
-    messages = [fault.message for fault in _faults(_with_scope(name, "all users."), schema)]
+def test_a_scope_does_not_excuse_what_cannot_be_looked_into(name: str, schema: DatabaseSchema) -> None:
+    messages = [diagnostic.message for diagnostic in _faults(_with_scope(name, "all users."), schema)]
     assert any(
-        case.fault in message for case in CASES if case.statement.name == name and case.fault for message in messages
+        case.diagnostic in message
+        for case in CASES
+        if case.statement.name == name and case.diagnostic
+        for message in messages
     )

@@ -12,9 +12,9 @@ from pglast.enums import BoolExprType, JoinType
 from pglast.parser import ParseError
 from pglast.stream import RawStream
 
-from service.sqlcheck import isolation
-from service.sqlcheck.schema import Schema
-from service.sqlcheck.statements import Statement
+from service.sqlcheck.checks import isolation
+from service.sqlcheck.reading.schema import DatabaseSchema
+from service.sqlcheck.reading.statements import Statement
 from tests.sharing import on_one_postgresql
 from tests.sqlcheck.corpus import CASES, World, depends_on_bob, is_repeatable, schema, worlds
 
@@ -26,7 +26,7 @@ MUTANTS = 5
 """How many of each statement of the corpus."""
 
 
-def test_what_is_proved_of_a_mutant_is_so(schema: Schema, worlds: tuple[World, World]) -> None:
+def test_what_is_proved_of_a_mutant_is_so(schema: DatabaseSchema, worlds: tuple[World, World]) -> None:
     # Each has the shape of a statement above and other words; what PostgreSQL makes of it is the judge.
     proved, harmful = 0, []
     random = Random(5)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from service.database import embedded
-from service.history.files import MigrationError, write_checksums
+from service.migrate.files import MigrationError, write_checksums
 from service.resources import resource_folder
-from service.sqlcheck.checks import run_checks
-from service.sqlcheck.faults import CheckError
-from service.sqlcheck.lint import migrations
+from service.sqlcheck.checks import migrations
+from service.sqlcheck.diagnostics import CheckError
 from service.sqlcheck.reports import as_text
+from service.sqlcheck.run import run_checks
 from tests.sharing import on_one_postgresql
 
 _CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
@@ -55,9 +55,9 @@ def _write(folder: Path, up: str, down: str | None = _DOWN) -> Path:
 
 
 def _told(folder: Path, up: str, down: str | None = _DOWN) -> list[str]:
-    faults = sorted(migrations.check(_write(folder / "migrations", up, down)))
-    assert {fault.check for fault in faults} <= {"migrations"}
-    return [str(fault).removeprefix("migrations/0002.try-it.") for fault in faults]
+    diagnostics = sorted(migrations.check(_write(folder / "migrations", up, down)))
+    assert {diagnostic.check for diagnostic in diagnostics} <= {"migrations"}
+    return [str(diagnostic).removeprefix("migrations/0002.try-it.") for diagnostic in diagnostics]
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,7 +553,7 @@ def test_a_header_is_held_against_the_locks_that_were_measured(tmp_path: Path) -
 
 
 def test_the_migrations_of_the_service_have_no_fault() -> None:
-    assert [str(fault) for fault in migrations.check(resource_folder("migrations"))] == []
+    assert [str(diagnostic) for diagnostic in migrations.check(resource_folder("migrations"))] == []
 
 
 def test_the_migration_that_contributing_adds_has_no_fault(tmp_path: Path) -> None:
@@ -564,7 +564,7 @@ def test_the_migration_that_contributing_adds_has_no_fault(tmp_path: Path) -> No
     for name, text in files:
         assert not (folder / name).exists()
         (folder / name).write_text(text)
-    assert [str(fault) for fault in migrations.check(folder)] == []
+    assert [str(diagnostic) for diagnostic in migrations.check(folder)] == []
 
 
 def test_a_folder_that_the_runner_refuses_is_refused_as_the_runner_does(tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ from typing import cast
 import pytest
 from pglast import parse_sql
 
-from service.sqlcheck.null_uses import NullUses
-from service.sqlcheck.nullability import Prover
-from service.sqlcheck.reader import read
-from service.sqlcheck.schema import Schema, read_schema
-from service.sqlcheck.scopes import Query
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.trees import Node
+from service.sqlcheck.proofs.null_uses import NullUses
+from service.sqlcheck.proofs.nullability import Prover
+from service.sqlcheck.reading.resolver import read
+from service.sqlcheck.reading.schema import DatabaseSchema, read_schema
+from service.sqlcheck.reading.scopes import Scope
+from service.sqlcheck.reading.trees import Node
+from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -21,15 +21,15 @@ NULLABLE = 9
 
 
 @pytest.fixture(scope="module")
-def schema(scratch: Connection) -> Schema:
+def schema(scratch: Connection) -> DatabaseSchema:
     return read_schema(scratch)
 
 
-def query(schema: Schema, sql: str) -> Query:
+def query(schema: DatabaseSchema, sql: str) -> Scope:
     return read(cast(Node, parse_sql(sql)[0]).stmt, schema)[0]
 
 
-def is_never_null(schema: Schema, sql: str) -> bool:
+def is_never_null(schema: DatabaseSchema, sql: str) -> bool:
     """Whether the first column of a statement is proved never to be NULL."""
     return Prover({NULLABLE}).column(query(schema, sql), 0)
 
@@ -87,7 +87,7 @@ def is_never_null(schema: Schema, sql: str) -> bool:
         "row_number() OVER (ORDER BY title)",
     ],
 )
-def test_these_are_never_null(schema: Schema, expression: str) -> None:
+def test_these_are_never_null(schema: DatabaseSchema, expression: str) -> None:
     assert is_never_null(schema, f"SELECT {expression} FROM tasks")
 
 
@@ -136,7 +136,7 @@ def test_these_are_never_null(schema: Schema, expression: str) -> None:
         "tasks",
     ],
 )
-def test_these_may_be_null(schema: Schema, expression: str) -> None:
+def test_these_may_be_null(schema: DatabaseSchema, expression: str) -> None:
     assert not is_never_null(schema, f"SELECT {expression} FROM tasks")
 
 
@@ -201,11 +201,11 @@ def test_these_may_be_null(schema: Schema, expression: str) -> None:
         ("INSERT INTO users VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET email = $2 RETURNING *", True),
     ],
 )
-def test_null_is_followed_through_a_statement(schema: Schema, sql: str, *, expected: bool) -> None:
+def test_null_is_followed_through_a_statement(schema: DatabaseSchema, sql: str, *, expected: bool) -> None:
     assert is_never_null(schema, sql) is expected
 
 
-def findings(schema: Schema, sql: str) -> list[str]:
+def findings(schema: DatabaseSchema, sql: str) -> list[str]:
     """What is said of a statement in which the first parameter may be NULL and no other."""
     return [told for _, told in NullUses(Prover({1}), lambda number: f":p{number}").find(query(schema, sql))]
 
@@ -231,7 +231,7 @@ def findings(schema: Schema, sql: str) -> list[str]:
         "EXISTS (SELECT $1 FROM users WHERE id = $2)",
     ],
 )
-def test_these_say_what_becomes_of_null(schema: Schema, condition: str) -> None:
+def test_these_say_what_becomes_of_null(schema: DatabaseSchema, condition: str) -> None:
     assert findings(schema, f"SELECT id FROM tasks WHERE {condition}") == []
 
 
@@ -255,7 +255,7 @@ def test_these_say_what_becomes_of_null(schema: Schema, condition: str) -> None:
         "CASE WHEN $1::bool THEN true ELSE false END",
     ],
 )
-def test_these_find_nothing_where_null_is_given(schema: Schema, condition: str) -> None:
+def test_these_find_nothing_where_null_is_given(schema: DatabaseSchema, condition: str) -> None:
     (told,) = findings(schema, f"SELECT id FROM tasks WHERE {condition}")
     assert told == (
         "Parameter :p1 may be NULL, and then this is not true of any row: write `… IS NULL OR …` before it, or let it"
@@ -283,7 +283,7 @@ def test_these_find_nothing_where_null_is_given(schema: Schema, condition: str) 
         "SELECT id FROM tasks WHERE title = $1 UNION SELECT id FROM users",
     ],
 )
-def test_every_condition_of_a_statement_is_looked_at(schema: Schema, sql: str) -> None:
+def test_every_condition_of_a_statement_is_looked_at(schema: DatabaseSchema, sql: str) -> None:
     assert [told.split(",")[0] for told in findings(schema, sql)] == ["Parameter :p1 may be NULL"]
 
 
@@ -304,7 +304,7 @@ def test_every_condition_of_a_statement_is_looked_at(schema: Schema, sql: str) -
         "SELECT ROW (tasks.*) IS NULL, $1 || 'a' FROM tasks",
     ],
 )
-def test_null_may_be_handed_on_to_where_it_may_be(schema: Schema, sql: str) -> None:
+def test_null_may_be_handed_on_to_where_it_may_be(schema: DatabaseSchema, sql: str) -> None:
     assert findings(schema, sql) == []
 
 
@@ -316,7 +316,7 @@ def test_null_may_be_handed_on_to_where_it_may_be(schema: Schema, sql: str) -> N
         "UPDATE tasks SET (title, description) = (SELECT title, description FROM tasks AS others LIMIT 1)",
     ],
 )
-def test_null_is_seen_where_no_expression_is_to_blame(schema: Schema, sql: str) -> None:
+def test_null_is_seen_where_no_expression_is_to_blame(schema: DatabaseSchema, sql: str) -> None:
     (told,) = findings(schema, sql)
     assert told == (
         "Writes an expression, which may be NULL, into tasks.title, which is NOT NULL: give something in its place, or"
@@ -335,7 +335,7 @@ def test_null_is_seen_where_no_expression_is_to_blame(schema: Schema, sql: str) 
         "WITH a AS (UPDATE tasks SET title = $1 RETURNING id) SELECT id FROM a",
     ],
 )
-def test_null_may_not_be_written_where_it_may_not_be(schema: Schema, sql: str) -> None:
+def test_null_may_not_be_written_where_it_may_not_be(schema: DatabaseSchema, sql: str) -> None:
     column = "users.password_hash" if "users (" in sql else "tasks.title"
     (told,) = findings(schema, sql)
     assert told == (
@@ -357,9 +357,9 @@ def test_null_may_not_be_written_where_it_may_not_be(schema: Schema, sql: str) -
         ),
     ],
 )
-def test_a_test_for_a_null_that_never_comes_is_told(schema: Schema, expression: str, told: str) -> None:
+def test_a_test_for_a_null_that_never_comes_is_told(schema: DatabaseSchema, expression: str, told: str) -> None:
     assert findings(schema, f"SELECT id FROM tasks WHERE {expression}") == [told]
 
 
-def test_a_test_for_null_counts_though_a_condition_rules_it_out(schema: Schema) -> None:
+def test_a_test_for_null_counts_though_a_condition_rules_it_out(schema: DatabaseSchema) -> None:
     assert findings(schema, "SELECT description IS NULL FROM tasks WHERE description = 'a'") == []

@@ -7,12 +7,12 @@ import marshmallow
 import pytest
 
 from service.resources import resource_folder
-from service.sqlcheck import plans
-from service.sqlcheck.execution import rolled_back
-from service.sqlcheck.plan_trees import clauses_of, conditions, keys
-from service.sqlcheck.schema import Schema, read_schema
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.statements import Statement, read_statements
+from service.sqlcheck.checks import plans
+from service.sqlcheck.reading.schema import DatabaseSchema, read_schema
+from service.sqlcheck.reading.statements import Statement, read_statements
+from service.sqlcheck.trial.execution import rolled_back
+from service.sqlcheck.trial.plan_trees import clauses_of, conditions, keys
+from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_each_postgresql, on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -56,7 +56,7 @@ class Exampleless(marshmallow.Schema):
 
 
 @pytest.fixture
-def schema(scratch: Connection) -> Schema:
+def schema(scratch: Connection) -> DatabaseSchema:
     """The schema that the migrations make."""
     return read_schema(scratch)
 
@@ -75,13 +75,15 @@ def read(tmp_path: Path) -> Callable[[str], list[Statement]]:
 
 
 @pytest.fixture
-def planted(scratch: Connection, schema: Schema, read: Callable[[str], list[Statement]]) -> Planted:
+def planted(scratch: Connection, schema: DatabaseSchema, read: Callable[[str], list[Statement]]) -> Planted:
     """Check statements, and return what is said of them, a fault a line."""
     return lambda text: "\n".join(map(str, plans.check(read(text), schema, scratch)))
 
 
 @on_each_postgresql
-def test_every_plan_of_the_service_is_as_promised_and_finds_something(scratch: Connection, schema: Schema) -> None:
+def test_every_plan_of_the_service_is_as_promised_and_finds_something(
+    scratch: Connection, schema: DatabaseSchema
+) -> None:
     assert list(map(str, plans.check(read_statements(resource_folder("sql")), schema, scratch))) == []
 
 
@@ -152,7 +154,7 @@ FROM users
 LIMIT 1;
 """) == (
         "sql/planted.sql:4 get_any_user: Plan says `seq scan of users`, but users is no handful:"
-        " service/sqlcheck/rows.sql gives it 3000 rows, and more than 500 are too many. Have an index for it."
+        " docs/rows.sql gives it 3000 rows, and more than 500 are too many. Have an index for it."
     )
 
 
@@ -319,8 +321,8 @@ FROM clients
 WHERE name = :client
 ORDER BY scopes;
 """)
-        [fault] = plans.check(statements, schema, scratch)
-    assert fault.message == (
+        [diagnostic] = plans.check(statements, schema, scratch)
+    assert diagnostic.message == (
         "Reads the whole of clients_scopes_name_idx, which begins with scopes, since its index condition is"
         " ((name)::text = $1): limit scopes, or have an index that begins with what is limited."
     )
@@ -362,7 +364,7 @@ SELECT count(*)
 FROM tasks;
 """) == (
         "sql/planted.sql:4 count_tasks: Plan says `seq scan of tasks`, but tasks is no handful:"
-        " service/sqlcheck/rows.sql"
+        " docs/rows.sql"
         " gives it 26000 rows, and more than 500 are too many. Have an index for it.\n"
         "sql/planted.sql:4 count_tasks: Reads the whole of tasks, whose rows are each one user's: limit it by user_id,"
         " with an index that begins with it, or give the reason under `Scope:`."
@@ -445,7 +447,7 @@ RETURNING id;
     assert planted(bad + GET_TASK.format(plan="tasks_pkey.")) == (
         "sql/planted.sql:5 create_user: Fails with the examples of Credentials.email, Credentials.password_hash"
         ' (duplicate key value violates unique constraint "users_email_key"): mend the statement, the examples or'
-        " service/sqlcheck/rows.sql."
+        " docs/rows.sql."
     )
 
 
@@ -464,7 +466,7 @@ def test_each_parameter_has_an_example(planted: Planted) -> None:
 def test_a_statement_finds_a_row(planted: Planted) -> None:
     assert planted(GET_TASK.replace("id = :id", "id = md5(:id::text)::uuid").format(plan="tasks_pkey.")) == (
         "sql/planted.sql:6 get_task: Finds nothing with the examples of TaskKey.user_id, TaskKey.id: have"
-        " service/sqlcheck/rows.sql add a row that it finds."
+        " docs/rows.sql add a row that it finds."
     )
 
 
@@ -483,13 +485,13 @@ WHERE user_id = :user_id
     assert planted(text.format(value=value, id=":id")) == ""
     assert planted(text.format(value=value, id="md5(:id::text)::uuid")) == (
         f"sql/planted.sql:5 count_tasks: Finds {found} with the examples of TaskKey.user_id, TaskKey.id: have"
-        " service/sqlcheck/rows.sql add a row that it finds."
+        " docs/rows.sql add a row that it finds."
     )
 
 
 @pytest.mark.parametrize(("title", "said"), [("title", ""), ("'none'", "Finds nothing")])
 def test_to_change_a_row_is_to_find_it(planted: Planted, title: str, said: str) -> None:
-    faults = planted(f"""
+    diagnostics = planted(f"""
 -- name: update_task_title(user_id, id)
 -- Return nothing.
 -- Takes: TaskKey.
@@ -500,8 +502,8 @@ WHERE user_id = :user_id
     AND id = :id
     AND title = {title};
 """)
-    assert bool(faults) is bool(said)
-    assert said in faults
+    assert bool(diagnostics) is bool(said)
+    assert said in diagnostics
 
 
 @on_each_postgresql

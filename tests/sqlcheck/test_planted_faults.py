@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from service.database import embedded
-from service.history.files import write_checksums
+from service.migrate.files import write_checksums
 from service.resources import resource_folder
-from service.sqlcheck.checks import CHECKS, check, run_checks
-from service.sqlcheck.lint import migrations
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.statements import read_statements
+from service.sqlcheck.checks import migrations
+from service.sqlcheck.reading.statements import read_statements
+from service.sqlcheck.run import CHECKS, check, run_checks
+from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_one_postgresql
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "sql-checks.md"
@@ -78,7 +78,7 @@ def test_the_document_has_a_plant_for_every_check() -> None:
 def test_a_fault_in_a_statement_is_told_as_the_document_shows(plant: Plant, folder: Path, scratch: Connection) -> None:
     plant.plant(folder)
     (result,) = check([plant.check], read_statements(folder / "sql"), scratch, folder / "migrations")
-    assert "".join(f"{fault}\n" for fault in result.faults) == plant.told
+    assert "".join(f"{diagnostic}\n" for diagnostic in result.diagnostics) == plant.told
 
 
 @on_one_postgresql
@@ -88,13 +88,13 @@ def test_a_fault_in_what_migrations_make_is_told_as_the_document_shows(
 ) -> None:
     plant.plant(folder)
     report = run_checks([plant.check], folder / "sql", folder / "migrations", server=postgres.dsn)
-    assert "".join(f"{fault}\n" for fault in report.faults) == plant.told
+    assert "".join(f"{diagnostic}\n" for diagnostic in report.diagnostics) == plant.told
 
 
 @pytest.mark.parametrize("plant", _LINTED, ids=str)
 def test_a_fault_in_a_migration_is_told_as_the_document_shows(plant: Plant, folder: Path) -> None:
     plant.plant(folder)
-    assert "".join(f"{fault}\n" for fault in sorted(migrations.check(folder / "migrations"))) == plant.told
+    assert "".join(f"{diagnostic}\n" for diagnostic in sorted(migrations.check(folder / "migrations"))) == plant.told
 
 
 @on_one_postgresql
@@ -106,4 +106,4 @@ def test_the_query_that_contributing_adds_keeps_its_promises(folder: Path, scrat
     tasks.write_text(f"{example[1]}\n{tasks.read_text()}")
     results = list(check(_WITHOUT_RELEASE, read_statements(folder / "sql"), scratch, folder / "migrations"))
     assert [result.check for result in results] == _WITHOUT_RELEASE
-    assert [str(fault) for result in results for fault in result.faults] == []
+    assert [str(diagnostic) for result in results for diagnostic in result.diagnostics] == []

@@ -11,12 +11,12 @@ import orjson
 import pytest
 
 from service.database import embedded
-from service.history.files import CHECKSUMS
-from service.sqlcheck.checks import Report, Result
-from service.sqlcheck.faults import CheckError, NothingToCheckError
-from service.sqlcheck.releases import released
+from service.migrate.files import CHECKSUMS
+from service.sqlcheck.diagnostics import CheckError, NothingToCheckError
+from service.sqlcheck.reading.releases import released
+from service.sqlcheck.reading.statements import read_statements
 from service.sqlcheck.reports import as_json, as_junit, as_text
-from service.sqlcheck.statements import read_statements
+from service.sqlcheck.run import Report, Result
 from tests.processes import bare_environ
 from tests.sharing import on_one_postgresql
 from tests.sqlcheck.repositories import CHECKOUT, ROWS, Checkout, checkout, own_git, server, unreleased
@@ -40,7 +40,7 @@ def test_the_last_release_is_the_newest_version_behind_head(checkout: Checkout) 
 def test_without_a_release_the_check_is_skipped_and_says_so(unreleased: Checkout, tmp_path: Path) -> None:
     result = unreleased.check()
     told = "Compared with nothing, since HEAD has no release behind it: a tag like v1.2.3."
-    assert (result.is_skipped, result.faults) == (True, [])
+    assert (result.is_skipped, result.diagnostics) == (True, [])
     assert result.notes == (f"{told} Until there is one, --against names a revision.",)
     assert unreleased.check(against="HEAD").notes == ("Compared with HEAD, since which there is no new migration.",)
 
@@ -76,7 +76,7 @@ def test_without_git_the_check_is_skipped_and_says_so_unless_a_revision_is_named
 
     monkeypatch.setattr(shutil, "which", lambda _program: None)
     result = checkout.check()
-    assert (result.is_skipped, result.faults, result.notes) == (True, [], (told.format(checkout.folder),))
+    assert (result.is_skipped, result.diagnostics, result.notes) == (True, [], (told.format(checkout.folder),))
 
 
 def test_what_git_has_not_fetched_is_one_clear_line(
@@ -123,9 +123,9 @@ def test_a_release_may_be_from_before_there_were_checksums_and_rows(unreleased: 
     old.unlink()
     unreleased.migrate("add-nothing", "SELECT 1;")
     result = unreleased.check()
-    assert result.faults == []
+    assert result.diagnostics == []
     assert result.notes[1:] == (
-        "v0.9.0 has no service/sqlcheck/rows.sql, and so its tables are empty here.",
+        "v0.9.0 has no docs/rows.sql, and so its tables are empty here.",
         (
             "Prepared and not run: get_old, create_task of v0.9.0, which fail on the schema of its own, with the"
             " examples of today and the rows of v0.9.0."
@@ -197,5 +197,7 @@ def test_the_command_compares_with_the_revision_that_it_is_given(checkout: Check
     )
     assert (done.returncode, done.stderr) == (1, "")
     told = orjson.loads(done.stdout)
-    assert [(fault["file"], fault["query"]) for fault in told["faults"]] == [(f"migrations/{id_}.sql", "delete_user")]
+    assert [(diagnostic["file"], diagnostic["query"]) for diagnostic in told["faults"]] == [
+        (f"migrations/{id_}.sql", "delete_user")
+    ]
     assert told["checks"][0]["notes"] == ["Compared with v1.0.0, since which there is 1 new migration."]

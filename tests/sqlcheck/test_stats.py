@@ -14,12 +14,12 @@ import pytest
 
 from service.database import embedded
 from service.database.queries import queries
+from service.database.statistics import Stats, Usage, read_stats, report
 from service.dsn import Dsn
 from service.migrate import runner
 from service.resources import resource_folder
-from service.sqlcheck.faults import CheckError
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.stats import Stats, Usage, read_stats, report
+from service.sqlcheck.diagnostics import CheckError
+from service.sqlcheck.trial.scratch import Connection
 from tests.conftest import POSTGRESQL_15, VERSIONS, connected
 
 MIGRATIONS = resource_folder("migrations")
@@ -296,6 +296,6 @@ def test_the_figures_are_json_as_they_are() -> None:
 
 
 def test_it_runs_where_only_the_service_is_installed() -> None:
-    program = "import sys, service.sqlcheck.stats; sys.exit('pglast' in sys.modules)"
+    program = "import sys, service.database.statistics; sys.exit('pglast' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from service.resources import resource_folder
-from service.sqlcheck import style
-from service.sqlcheck.schema import Schema, read_schema
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.statements import read_statements
+from service.sqlcheck.checks import style
+from service.sqlcheck.reading.schema import DatabaseSchema, read_schema
+from service.sqlcheck.reading.statements import read_statements
+from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -26,22 +26,22 @@ WHERE status = :status;
 
 
 @pytest.fixture
-def schema(scratch: Connection) -> Schema:
+def schema(scratch: Connection) -> DatabaseSchema:
     """The schema of the service."""
     return read_schema(scratch)
 
 
-def _told(tmp_path: Path, schema: Schema, text: str) -> list[str]:
+def _told(tmp_path: Path, schema: DatabaseSchema, text: str) -> list[str]:
     (tmp_path / "sql").mkdir()
     (tmp_path / "sql" / "a.sql").write_text(text)
-    return [str(fault) for fault in style.check(read_statements(tmp_path / "sql"), schema)]
+    return [str(diagnostic) for diagnostic in style.check(read_statements(tmp_path / "sql"), schema)]
 
 
-def test_the_statements_of_the_service_are_written_as_the_rules_have_it(schema: Schema) -> None:
+def test_the_statements_of_the_service_are_written_as_the_rules_have_it(schema: DatabaseSchema) -> None:
     assert list(style.check(read_statements(resource_folder("sql")), schema)) == []
 
 
-def test_a_statement_that_keeps_to_the_rules_is_no_fault(tmp_path: Path, schema: Schema) -> None:
+def test_a_statement_that_keeps_to_the_rules_is_no_fault(tmp_path: Path, schema: DatabaseSchema) -> None:
     assert _told(tmp_path, schema, _GET) == []
 
 
@@ -120,7 +120,7 @@ _BROKEN = {
 
 
 @pytest.mark.parametrize("broken", _BROKEN)
-def test_what_breaks_a_rule_is_told_at_its_line(tmp_path: Path, schema: Schema, broken: str) -> None:
+def test_what_breaks_a_rule_is_told_at_its_line(tmp_path: Path, schema: DatabaseSchema, broken: str) -> None:
     (old, new), told = _BROKEN[broken]
     text = _GET.replace(old, new, 1)
     # A parameter that is used no more must not be declared either, which aiosql sees to.
@@ -128,7 +128,7 @@ def test_what_breaks_a_rule_is_told_at_its_line(tmp_path: Path, schema: Schema, 
     assert _told(tmp_path, schema, text) == [f"sql/a.sql:{told}"]
 
 
-def test_queries_out_of_the_alphabet_and_queries_that_are_one_are_told(tmp_path: Path, schema: Schema) -> None:
+def test_queries_out_of_the_alphabet_and_queries_that_are_one_are_told(tmp_path: Path, schema: DatabaseSchema) -> None:
     twin = _GET.replace("get_status", "get_a_status")
     assert _told(tmp_path, schema, _GET + "\n" + twin) == [
         "sql/a.sql:10 get_a_status: Comes after get_status: put the queries of a file in alphabetical order.",
@@ -169,7 +169,7 @@ LIMIT :page_size;
     ],
     ids=["no order", "no end", "an offset"],
 )
-def test_a_list_has_an_order_and_an_end(tmp_path: Path, schema: Schema, old: str, new: str, told: str) -> None:
+def test_a_list_has_an_order_and_an_end(tmp_path: Path, schema: DatabaseSchema, old: str, new: str, told: str) -> None:
     text = _LIST.replace(old, new)
     text = text if ":page_size" in text else text.replace(", page_size)", ")")
     assert _told(tmp_path, schema, text) == [f"sql/a.sql:{told}"]
@@ -185,8 +185,8 @@ def test_a_list_has_an_order_and_an_end(tmp_path: Path, schema: Schema, old: str
     ],
 )
 def test_what_is_written_is_named_in_order_and_left_to_the_triggers_where_they_keep_it(
-    tmp_path: Path, schema: Schema, sql: str, told: str
+    tmp_path: Path, schema: DatabaseSchema, sql: str, told: str
 ) -> None:
     head = "-- name: create_it(user_id)^\n-- Make it.\n-- Returns: TaskKey, exactly one row.\n-- Plan: insert.\n"
-    (fault,) = _told(tmp_path, schema, f"{head}{sql}\nRETURNING user_id, id;\n")
-    assert fault.startswith(f"sql/a.sql:{told}")
+    (diagnostic,) = _told(tmp_path, schema, f"{head}{sql}\nRETURNING user_id, id;\n")
+    assert diagnostic.startswith(f"sql/a.sql:{told}")

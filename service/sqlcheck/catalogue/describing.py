@@ -8,11 +8,12 @@ from typing import Final
 import aiosql
 from psycopg import pq
 
-from service.sqlcheck import execution
-from service.sqlcheck.execution import RefusedError, rolled_back
-from service.sqlcheck.faults import CheckError
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.statements import Statement
+from service.sqlcheck.diagnostics import CheckError
+from service.sqlcheck.reading.statements import Statement
+from service.sqlcheck.trial import description
+from service.sqlcheck.trial.description import RefusedError
+from service.sqlcheck.trial.execution import rolled_back
+from service.sqlcheck.trial.scratch import Connection
 
 _queries = aiosql.from_path(Path(__file__).with_name("describing.sql"), "psycopg", mandatory_parameters=True)
 
@@ -49,9 +50,11 @@ def describe(connection: Connection, statement: Statement) -> tuple[list[str], l
     """
     with rolled_back(connection):
         try:
-            described = execution.describe(connection, statement)
+            described = description.describe(connection, statement)
         except RefusedError as error:
-            raise CheckError(str(statement.fault("catalogue", f"PostgreSQL does not prepare it: {error}."))) from error
+            raise CheckError(
+                str(statement.diagnostic("catalogue", f"PostgreSQL does not prepare it: {error}."))
+            ) from error
         parameters = [described.param_type(place) for place in range(described.nparams)]
         types = [type_name(name) for (name,) in _queries.list_types(connection, types=parameters)]
         return types, list(_columns(connection, described))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from service.sqlcheck.catalogue.model import Column, ForeignKey, Table
+from service.sqlcheck.catalogue.model import ColumnEntry, ForeignKey, TableEntry
 
 ROW: Final = 22
 """The height of a row, and what all heights are a multiple of."""
@@ -36,10 +36,10 @@ _PASSES: Final = (-3, 3)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BoxLine:
     """A column of a table. `y` is its middle; `goes_to` is the table of a reference that has no line."""
 
-    column: Column
+    column: ColumnEntry
     y: float
     type: str
     goes_to: str
@@ -49,7 +49,7 @@ class Row:
 class Box:
     """A table. `x` and `y` are its top left corner."""
 
-    table: Table
+    table: TableEntry
     width: float
     height: float
     types_from: float
@@ -58,10 +58,10 @@ class Box:
     y: float = 0
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[BoxLine]:
         """Its columns."""
         return [
-            Row(column, self.middle(column.name), _type(column), self.goes_to.get(column.name, ""))
+            BoxLine(column, self.middle(column.name), _type(column), self.goes_to.get(column.name, ""))
             for column in self.table.columns
         ]
 
@@ -127,7 +127,7 @@ class _Route:
     passes: tuple[_Pass, ...]
 
 
-def draw(tables: Sequence[Table]) -> Diagram:
+def draw(tables: Sequence[TableEntry]) -> Diagram:
     """Return the diagram of some tables, the same for the same tables."""
     depths = _depths(tables)
     places = {table.name: _places(table, depths) for table in tables}
@@ -153,7 +153,7 @@ def draw(tables: Sequence[Table]) -> Diagram:
     return Diagram(width + _MARGIN, height + _MARGIN, tuple(boxes.values()), lines)
 
 
-def _depths(tables: Sequence[Table]) -> dict[str, int]:
+def _depths(tables: Sequence[TableEntry]) -> dict[str, int]:
     """Return how many references lead on from each table at most; one that closes a circle does not count."""
     by_name = {table.name: table for table in tables}
     found: dict[str, int] = {}
@@ -172,7 +172,7 @@ def _depths(tables: Sequence[Table]) -> dict[str, int]:
     return found
 
 
-def _places(table: Table, depths: Mapping[str, int]) -> dict[str, int]:
+def _places(table: TableEntry, depths: Mapping[str, int]) -> dict[str, int]:
     """Return at which of its columns each key has its line, if it has one: no two at the same.
 
     Of several the last tells most: the first is the user's, in every key of a table that has one.
@@ -186,7 +186,7 @@ def _places(table: Table, depths: Mapping[str, int]) -> dict[str, int]:
     return found
 
 
-def _box(table: Table, places: Container[str]) -> Box:
+def _box(table: TableEntry, places: Container[str]) -> Box:
     """Return the box of a table, which is as wide as its longest row."""
     goes_to = {column: key.target for key in table.foreign_keys if key.name not in places for column in key.columns}
     names = max(len(column.name) for column in table.columns)
@@ -196,12 +196,12 @@ def _box(table: Table, places: Container[str]) -> Box:
     return Box(table, width, (len(table.columns) + 1) * ROW, types_from, goes_to)
 
 
-def _type(column: Column) -> str:
+def _type(column: ColumnEntry) -> str:
     return f"{column.type} null" if column.is_nullable else column.type
 
 
 def _routes(
-    tables: Sequence[Table],
+    tables: Sequence[TableEntry],
     boxes: Mapping[str, Box],
     depths: Mapping[str, int],
     places: Mapping[str, Mapping[str, int]],

@@ -5,60 +5,51 @@ from collections.abc import Iterator, Mapping, Sequence
 from pglast import ast
 from pglast.stream import RawStream
 
-from service.http.contracts import (
-    AT_MOST_ONE,
-    EXACTLY_ONE,
-    ContractError,
-    Returns,
-    Source,
-    fields_of_columns,
-    read_returns,
-)
-from service.http.fields import IsSet
-from service.sqlcheck import indexes
-from service.sqlcheck.callers import callers
-from service.sqlcheck.cardinality import at_least_one
+from service.schemas.fields import IsSet
+from service.schemas.labels import AT_MOST_ONE, EXACTLY_ONE, ContractError, Returns, Source, read_returns
+from service.schemas.promises import fields_of_columns
+from service.sqlcheck.catalogue.callers import callers
 from service.sqlcheck.catalogue.describing import DescribedColumn, describe
-from service.sqlcheck.catalogue.model import Catalogue, Output, Parameter, Query
+from service.sqlcheck.catalogue.model import Catalogue, Output, Parameter, QueryEntry
 from service.sqlcheck.catalogue.steps import named, read_plan
 from service.sqlcheck.catalogue.tables import grants_of, read_table
 from service.sqlcheck.catalogue.uses import uses_of
-from service.sqlcheck.execution import explain
-from service.sqlcheck.faults import CheckError
-from service.sqlcheck.isolation import functions_of, limits
-from service.sqlcheck.nullability import Prover
-from service.sqlcheck.privileges import Privilege, Reason, reasons
-from service.sqlcheck.reader import UnreadableError, read
-from service.sqlcheck.schema import Schema, read_schema
-from service.sqlcheck.scratch import Connection
-from service.sqlcheck.sources import sources
-from service.sqlcheck.statements import Statement
+from service.sqlcheck.checks import indexes
+from service.sqlcheck.checks.isolation import functions_of, limits
+from service.sqlcheck.diagnostics import CheckError
+from service.sqlcheck.proofs.cardinality import at_least_one
+from service.sqlcheck.proofs.nullability import Prover
+from service.sqlcheck.proofs.privileges import Privilege, Reason, reasons
+from service.sqlcheck.reading.resolver import UnreadableError, read
+from service.sqlcheck.reading.schema import DatabaseSchema
+from service.sqlcheck.reading.sources import sources
+from service.sqlcheck.reading.statements import Statement
+from service.sqlcheck.subject import Subject
+from service.sqlcheck.trial.execution import explain
+from service.sqlcheck.trial.scratch import Connection
 
 _PROMISES = ("Returns", "Raises", "Plan")
 _ROWS = {EXACTLY_ONE: "exactly one row", AT_MOST_ONE: "one row or none"}
 
 
-def gather(
-    statements: Sequence[Statement], connection: Connection, run_by: Mapping[str, Sequence[str]] | None = None
-) -> Catalogue:
+def gather(subject: Subject, run_by: Mapping[str, Sequence[str]] | None = None) -> Catalogue:
     """Return the catalogue of some statements.
 
     Args:
-        statements: the statements.
-        connection: to a database as `scratch_database` makes it.
-        run_by: who runs each of them, by name; those who do in the service, if not given.
+        subject: the statements, and a database for them.
+        run_by: who runs each of them, by name; those who do in the project's program, if not given.
 
     Raises:
         CheckError: a statement does not keep to the rules, and so cannot be described; `sql check` says more.
     """
-    schema = read_schema(connection)
-    run_by = callers(statement.name for statement in statements) if run_by is None else run_by
+    statements, schema, connection = subject.statements, subject.schema, subject.connection
+    run_by = callers(subject.project, [statement.name for statement in statements]) if run_by is None else run_by
     needs = {statement.name: reasons(statement, schema) for statement in statements}
     queries = tuple(
         _query(statement, schema, connection, needs[statement.name], run_by.get(statement.name, ()))
         for statement in statements
     )
-    used = indexes.uses(statements, schema, connection)
+    used = indexes.uses(subject)
     granted = {privilege for needed in needs.values() for privilege in needed}
     ours = [table for table in schema.tables.values() if table.is_ours]
     return Catalogue(
@@ -71,20 +62,20 @@ def gather(
 
 def _query(
     statement: Statement,
-    schema: Schema,
+    schema: DatabaseSchema,
     connection: Connection,
     needed: Mapping[Privilege, Reason],
     run_by: Sequence[str],
-) -> Query:
+) -> QueryEntry:
     types, columns = describe(connection, statement)
     fed = sources(statement)
     returns = statement.labels.get("Returns")
     try:
-        promised = read_returns(returns.text if returns else "", statement.operator)
+        promised = read_returns(returns.text if returns else "", statement.operator, statement.registry)
         outputs = tuple(_outputs(statement, schema, promised, columns, fed))
     except (ContractError, UnreadableError) as error:
-        raise CheckError(str(statement.fault("catalogue", f"Cannot be described: {error}."))) from error
-    return Query(
+        raise CheckError(str(statement.diagnostic("catalogue", f"Cannot be described: {error}."))) from error
+    return QueryEntry(
         name=statement.name,
         file=statement.file,
         line=statement.line,
@@ -127,7 +118,7 @@ def _setting(source: Source) -> str:
 
 def _outputs(
     statement: Statement,
-    schema: Schema,
+    schema: DatabaseSchema,
     promised: Returns,
     columns: Sequence[DescribedColumn],
     fed: Mapping[str, Source],
@@ -152,7 +143,7 @@ def _about(statement: Statement, promised: Returns, column: str) -> str:
     return told[0] if told else ""
 
 
-def _limits(statement: Statement, schema: Schema) -> Iterator[str]:
+def _limits(statement: Statement, schema: DatabaseSchema) -> Iterator[str]:
     """Yield the comparisons that limit a statement to one user, and the value that each row gets which is added."""
     for node in limits(statement, schema):
         if isinstance(node, ast.A_Expr | ast.ParamRef):

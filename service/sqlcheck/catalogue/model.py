@@ -82,7 +82,7 @@ VERBS = ("reads", "locks", "adds", "changes", "deletes")
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class QueryEntry:
     """A named query.
 
     Attributes:
@@ -123,7 +123,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnEntry:
     """A column of a table. `keys` are those that it is part of: `PK`, `UK` and `FK`."""
 
     name: str
@@ -135,7 +135,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Constraint:
+class ConstraintEntry:
     """A constraint that is no foreign key. `kind` is in words: `primary key`."""
 
     name: str
@@ -180,7 +180,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class IndexEntry:
     """An index. `keys` are its columns, `condition` what makes it partial; `read_by` are queries that it is not for."""
 
     name: str
@@ -192,7 +192,7 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
-class Trigger:
+class TriggerEntry:
     """A trigger. `when` is in words; `about` is the comment of its function."""
 
     name: str
@@ -202,7 +202,7 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableEntry:
     """A table.
 
     Attributes:
@@ -217,11 +217,11 @@ class Table:
     name: str
     comment: str
     owner: str
-    columns: tuple[Column, ...]
-    constraints: tuple[Constraint, ...]
+    columns: tuple[ColumnEntry, ...]
+    constraints: tuple[ConstraintEntry, ...]
     foreign_keys: tuple[ForeignKey, ...]
-    indexes: tuple[Index, ...]
-    triggers: tuple[Trigger, ...]
+    indexes: tuple[IndexEntry, ...]
+    triggers: tuple[TriggerEntry, ...]
     grants: str
     used_by: Mapping[str, tuple[tuple[str, str], ...]]
 
@@ -238,36 +238,36 @@ class Catalogue:
     """
 
     version: int
-    queries: tuple[Query, ...]
-    tables: tuple[Table, ...]
+    queries: tuple[QueryEntry, ...]
+    tables: tuple[TableEntry, ...]
     others: tuple[str, ...]
 
     @property
-    def files(self) -> dict[str, list[Query]]:
+    def files(self) -> dict[str, list[QueryEntry]]:
         """The queries of each file."""
-        found: dict[str, list[Query]] = {}
+        found: dict[str, list[QueryEntry]] = {}
         for query in self.queries:
             found.setdefault(query.file, []).append(query)
         return found
 
     @property
-    def callers(self) -> dict[str, list[Query]]:
+    def callers(self) -> dict[str, list[QueryEntry]]:
         """The queries that each route, command and job runs, in alphabetical order."""
         names = sorted({caller for query in self.queries for caller in query.callers})
         return {name: [query for query in self.queries if name in query.callers] for name in names}
 
     @property
-    def exemptions(self) -> list[Query]:
+    def exemptions(self) -> list[QueryEntry]:
         """The queries that are not limited to one user, and say why."""
         return [query for query in self.queries if query.exemption]
 
     @property
-    def unused(self) -> list[Query]:
+    def unused(self) -> list[QueryEntry]:
         """The queries that nothing runs."""
         return [query for query in self.queries if not query.callers]
 
     @property
-    def functions(self) -> dict[str, list[Query]]:
+    def functions(self) -> dict[str, list[QueryEntry]]:
         """The queries that call each function, in alphabetical order."""
         names = sorted({function for query in self.queries for function in query.functions})
         return {name: [query for query in self.queries if name in query.functions] for name in names}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from service.sqlcheck.catalogue.model import Step
-from service.sqlcheck.execution import PlanNode
+from service.sqlcheck.trial.execution import PlanNode
 
 # What `_step` puts elsewhere, and what tells a reader nothing.
 _NO_DETAILS: Final = frozenset(

@@ -4,22 +4,22 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from service.sqlcheck import schema as live
 from service.sqlcheck.catalogue.describing import type_name
 from service.sqlcheck.catalogue.model import (
     VERBS,
-    Column,
-    Constraint,
+    ColumnEntry,
+    ConstraintEntry,
     ForeignKey,
     Grant,
-    Index,
+    IndexEntry,
     Need,
-    Query,
-    Table,
-    Trigger,
+    QueryEntry,
+    TableEntry,
+    TriggerEntry,
 )
-from service.sqlcheck.plan_trees import keys
-from service.sqlcheck.privileges import ANY, Privilege, Reason
+from service.sqlcheck.proofs.privileges import ANY, Privilege, Reason
+from service.sqlcheck.reading import schema as live
+from service.sqlcheck.trial.plan_trees import keys
 
 _KINDS: Final = {"p": "primary key", "u": "unique", "c": "check"}
 _VERBS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -39,11 +39,11 @@ _TRIGGER: Final = re.compile(r"CREATE TRIGGER \S+ (?P<moment>.+?) ON \S+ (?P<res
 
 def read_table(
     table: live.Table,
-    schema: live.Schema,
-    queries: Sequence[Query],
+    schema: live.DatabaseSchema,
+    queries: Sequence[QueryEntry],
     used: Mapping[str, Sequence[str]],
     granted: Iterable[Privilege],
-) -> Table:
+) -> TableEntry:
     """Return what the catalogue says of a table.
 
     Args:
@@ -54,13 +54,13 @@ def read_table(
         granted: what the queries need, all together.
     """
     needed = [privilege for privilege in granted if privilege.table == table.name]
-    return Table(
+    return TableEntry(
         name=table.name,
         comment=table.comment or "",
         owner=table.owner or "",
         columns=tuple(_column(column, table) for column in table.columns.values()),
         constraints=tuple(
-            Constraint(one.name, words, one.definition, one.comment or "")
+            ConstraintEntry(one.name, words, one.definition, one.comment or "")
             for kind, words in _KINDS.items()
             for one in table.constraints.values()
             if one.kind == kind
@@ -73,7 +73,7 @@ def read_table(
     )
 
 
-def grants_of(needed: Mapping[Privilege, Reason], schema: live.Schema) -> tuple[Grant, ...]:
+def grants_of(needed: Mapping[Privilege, Reason], schema: live.DatabaseSchema) -> tuple[Grant, ...]:
     """Return what a query needs: by table, first for itself and then for its triggers."""
     found: dict[tuple[str, str], list[Privilege]] = {}
     for privilege, reason in needed.items():
@@ -97,7 +97,7 @@ def privileges_text(privileges: Sequence[Privilege], table: live.Table) -> str:
     return ", ".join(written)
 
 
-def _column(column: live.Column, table: live.Table) -> Column:
+def _column(column: live.Column, table: live.Table) -> ColumnEntry:
     unique = {index.columns for index in table.unique_indexes if index.predicate is None}
     is_part = {
         "PK": any(one.kind == "p" and column.name in one.columns for one in table.constraints.values()),
@@ -106,7 +106,7 @@ def _column(column: live.Column, table: live.Table) -> Column:
     marks = [mark for mark, holds in is_part.items() if holds]
     if (column.name,) in unique and "PK" not in marks:
         marks.append("UK")
-    return Column(
+    return ColumnEntry(
         name=column.name,
         type=type_name(column.type),
         is_nullable=not column.not_null,
@@ -137,11 +137,11 @@ def _foreign_key(key: live.Constraint, table: live.Table) -> ForeignKey:
     )
 
 
-def _index(index: live.Index, queries: Sequence[Query], used: Sequence[str]) -> Index:
+def _index(index: live.Index, queries: Sequence[QueryEntry], used: Sequence[str]) -> IndexEntry:
     needs = tuple(_needs(used))
     planned = [query.name for query in queries if any(step.index == index.name for step in query.plan.walk())]
     needing = {need.name for need in needs}
-    return Index(
+    return IndexEntry(
         name=index.name,
         keys=index.definition.partition(" USING ")[2].partition(" WHERE ")[0],
         is_unique=index.is_unique,
@@ -160,14 +160,14 @@ def _needs(used: Sequence[str]) -> Iterator[Need]:
         yield Need(name, tuple(whys))
 
 
-def _trigger(trigger: live.Trigger, schema: live.Schema) -> Trigger:
+def _trigger(trigger: live.Trigger, schema: live.DatabaseSchema) -> TriggerEntry:
     match = _TRIGGER.match(trigger.definition)
     function = schema.functions.get(trigger.function)
     when = f"{match['moment']} {match['rest']}" if match else trigger.definition
-    return Trigger(trigger.name, when, trigger.function, (function.comment if function else None) or "")
+    return TriggerEntry(trigger.name, when, trigger.function, (function.comment if function else None) or "")
 
 
-def _users(table: str, verb: str, queries: Sequence[Query]) -> Iterator[tuple[str, str]]:
+def _users(table: str, verb: str, queries: Sequence[QueryEntry]) -> Iterator[tuple[str, str]]:
     """Yield the queries that do something with a table, each with what does it for it."""
     for query in queries:
         for use in query.uses:

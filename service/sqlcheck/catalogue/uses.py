@@ -6,9 +6,9 @@ from typing import Any, Final, TypeAlias
 from pglast import ast
 
 from service.sqlcheck.catalogue.model import VERBS, Use
-from service.sqlcheck.privileges import ANY, Privilege, Reason
-from service.sqlcheck.schema import Schema
-from service.sqlcheck.statements import Statement
+from service.sqlcheck.proofs.privileges import ANY, Privilege, Reason
+from service.sqlcheck.reading.schema import DatabaseSchema
+from service.sqlcheck.reading.statements import Statement
 
 _Node: TypeAlias = Any  # pglast says of every member that it may be None, which the grammar knows better
 
@@ -16,7 +16,7 @@ _WRITES: Final = {ast.InsertStmt: "adds", ast.UpdateStmt: "changes", ast.DeleteS
 _VERB_OF: Final = {"SELECT": "reads", "INSERT": "adds", "UPDATE": "changes", "DELETE": "deletes"}
 
 
-def uses_of(statement: Statement, schema: Schema, needed: Mapping[Privilege, Reason]) -> tuple[Use, ...]:
+def uses_of(statement: Statement, schema: DatabaseSchema, needed: Mapping[Privilege, Reason]) -> tuple[Use, ...]:
     """Return what a statement does with tables: first itself, then its triggers, then the foreign keys.
 
     Args:
@@ -33,7 +33,7 @@ def uses_of(statement: Statement, schema: Schema, needed: Mapping[Privilege, Rea
     )
 
 
-def _own(statement: Statement, schema: Schema, needed: Mapping[Privilege, Reason]) -> dict[str, set[str]]:
+def _own(statement: Statement, schema: DatabaseSchema, needed: Mapping[Privilege, Reason]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     targets = set[int]()
     node: _Node
@@ -64,7 +64,7 @@ def _by_triggers(needed: Mapping[Privilege, Reason]) -> Iterator[Use]:
         yield Use(table, _in_order(verbs - {"reads"} or verbs), trigger)
 
 
-def _taken_along(table: str, schema: Schema, seen: set[str]) -> Iterator[Use]:
+def _taken_along(table: str, schema: DatabaseSchema, seen: set[str]) -> Iterator[Use]:
     """Yield what is deleted with the rows of a table; tables that have been seen are left out."""
     for other in schema.tables.values():
         for key in other.foreign_keys:

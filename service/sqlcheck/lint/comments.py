@@ -6,9 +6,9 @@ from typing import Final, TypeAlias
 from pglast import ast
 from pglast.enums import ObjectType
 
-from service.sqlcheck.faults import Fault
+from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.lint.scripts import Script
-from service.sqlcheck.trees import Node, is_a, words
+from service.sqlcheck.reading.trees import Node, is_a, words
 
 Named: TypeAlias = tuple[ObjectType, str]
 """What kind of thing something is, and its name."""
@@ -25,7 +25,7 @@ _WORDS: Final = {
 }
 
 
-def check_comments(script: Script, earlier: set[Named]) -> Iterator[Fault]:
+def check_comments(script: Script, earlier: set[Named]) -> Iterator[Diagnostic]:
     """Yield what a file makes without a comment.
 
     Args:
@@ -39,7 +39,7 @@ def check_comments(script: Script, earlier: set[Named]) -> Iterator[Fault]:
             continue
         kind, name = made
         signature = "(…)" if kind in {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE} else ""
-        yield script.fault(
+        yield script.diagnostic(
             statement,
             f"Makes {name} and does not say what it is for: add COMMENT ON {_WORDS[kind]} {name}{signature} IS '…'.",
         )

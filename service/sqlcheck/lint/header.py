@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from service.history.files import Migration
-from service.migrate.locks import disagreements, read
-from service.sqlcheck.faults import Fault
+from service.migrate.files import Migration
+from service.migrate.locks import mismatches, read
+from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.lint.scripts import Script
 
 _DIRECTIVES: Final = ("depends", "transactional", "lock_timeout", "statement_timeout")
@@ -30,7 +30,7 @@ class _Entry(NamedTuple):
     in_header: bool
 
 
-def check_header(script: Script, previous: Migration | None) -> Iterator[Fault]:
+def check_header(script: Script, previous: Migration | None) -> Iterator[Diagnostic]:
     """Yield what is wrong with the header of a migration.
 
     Args:
@@ -41,75 +41,77 @@ def check_header(script: Script, previous: Migration | None) -> Iterator[Fault]:
     header = script.migration.header
     names = [entry.name for entry in entries if entry.in_header and entry.name in _ENTRIES]
     if not script.text.startswith("-- depends:"):
-        yield script.fault(1, "Does not begin with `-- depends:`, which yoyo does not see further down: put it first.")
+        yield script.diagnostic(
+            1, "Does not begin with `-- depends:`, which yoyo does not see further down: put it first."
+        )
     elif header["depends"] != (previous.id if previous else ""):
         wanted = f"-- depends: {previous.id}" if previous else "-- depends:"
         before = f"the migration before it is {previous.id}" if previous else "it is the first migration"
-        yield script.fault(1, f"Depends on {header['depends'] or 'nothing'}, but {before}: write `{wanted}`.")
+        yield script.diagnostic(1, f"Depends on {header['depends'] or 'nothing'}, but {before}: write `{wanted}`.")
     for name in _SAID:
         if not header.get(name):
-            yield script.fault(1, f"Does not say its {name}: add a line `-- {name}: …` to its header.")
+            yield script.diagnostic(1, f"Does not say its {name}: add a line `-- {name}: …` to its header.")
     order = [name for name in _ENTRIES if name in names]
     if list(dict.fromkeys(names)) != order:
-        yield script.fault(1, f"Has its header out of order: write {', '.join(order)}.")
+        yield script.diagnostic(1, f"Has its header out of order: write {', '.join(order)}.")
     when = header.get("Order", "").strip()
     if when and not when.startswith(_ORDERS):
-        yield script.fault(
+        yield script.diagnostic(
             next(entry.line for entry in entries if entry.name == "Order"),
             f"Says `Order: {when}`: begin with `before the code …`, `after the code …` or `at any time`.",
         )
     # That it was measured, and is as it would be today, `migrate snapshot --check` says, which has a database.
     if header.get("Locks") and (locks := read(script.migration)) is not None:
         line = next(entry.line for entry in entries if entry.name == "Locks")
-        for told in disagreements(script.migration, locks):
-            yield script.fault(line, told)
+        for told in mismatches(script.migration, locks):
+            yield script.diagnostic(line, told)
     yield from _unread(script, entries, _ENTRIES)
 
 
-def check_rollback_header(script: Script) -> Iterator[Fault]:
+def check_rollback_header(script: Script) -> Iterator[Diagnostic]:
     """Yield what is wrong with the header of a rollback."""
     if not script.text.startswith("-- Loses:") or not script.migration.loses:
-        yield script.fault(
+        yield script.diagnostic(
             1,
             "Does not begin with what it loses: write `-- Loses: …` first, or `-- Loses: nothing.` if that is so.",
         )
     yield from _unread(script, list(_entries(script.text)), ("Loses",))
 
 
-def check_has_rollback(script: Script) -> Iterator[Fault]:
+def check_has_rollback(script: Script) -> Iterator[Diagnostic]:
     """Yield a fault where a migration cannot be taken back."""
     if script.migration.rollback is None:
-        yield script.fault(
+        yield script.diagnostic(
             1,
             f"Has no rollback: write {script.migration.rollback_path.name}, which begins with `-- Loses: …`; where"
             " nothing is to be undone, a comment says so.",
         )
 
 
-def _unread(script: Script, entries: list[_Entry], known: tuple[str, ...]) -> Iterator[Fault]:
+def _unread(script: Script, entries: list[_Entry], known: tuple[str, ...]) -> Iterator[Diagnostic]:
     """Yield the entries that look as if they said something, and are not read, or not by all."""
     seen = set[str]()
     for entry in entries:
         is_directive = entry.name.lower() in _DIRECTIVES
         if not entry.in_header:
             if is_directive:
-                yield script.fault(
+                yield script.diagnostic(
                     entry.line,
                     f"Says `{entry.name}:` below its header, which is the first comment: put it there, or say it in"
                     " other words.",
                 )
         elif entry.name not in known:
-            yield script.fault(
+            yield script.diagnostic(
                 entry.line,
                 f"Says `{entry.name}:`, which nobody reads: what this header may say is {', '.join(known)}.",
             )
         elif not entry.is_exact:
-            yield script.fault(
+            yield script.diagnostic(
                 entry.line,
                 f"Does not say `{entry.name}:` as the runner reads it: write `-- {entry.name}: {entry.value.strip()}`.",
             )
         elif entry.name in seen:
-            yield script.fault(entry.line, f"Says `{entry.name}:` twice: keep one of them.")
+            yield script.diagnostic(entry.line, f"Says `{entry.name}:` twice: keep one of them.")
         seen.add(entry.name)
 
 

@@ -6,11 +6,11 @@ from typing import Final, TypeAlias
 from pglast import ast
 from pglast.enums import ConstrType, ObjectType
 
-from service.sqlcheck.faults import Fault
-from service.sqlcheck.lint.scripts import Script, Statement
-from service.sqlcheck.trees import Node, is_a, words
+from service.sqlcheck.diagnostics import Diagnostic
+from service.sqlcheck.lint.scripts import Script, ScriptStatement
+from service.sqlcheck.reading.trees import Node, is_a, words
 
-Judged: TypeAlias = tuple[Node, str | None]
+Named_: TypeAlias = tuple[Node, str | None]
 """What is named, and what is wrong with its name."""
 
 _KINDS: Final = {
@@ -23,17 +23,17 @@ _KINDS: Final = {
 """Each kind of constraint that is named, and how its name ends. NOT NULL has a name since PostgreSQL 18 only."""
 
 
-def check_names(script: Script) -> Iterator[Fault]:
+def check_names(script: Script) -> Iterator[Diagnostic]:
     """Yield each constraint, index and trigger that has no name of its own, or one that does not tell what it is."""
     for statement in script.statements:
         for node, message in _named(statement):
             # In a block, a node knows only its place in a statement of it.
             location = None if statement.in_block else getattr(node, "location", None)
             if message:
-                yield script.fault(script.line_of(location) if location else statement, message)
+                yield script.diagnostic(script.line_of(location) if location else statement, message)
 
 
-def _named(statement: Statement) -> Iterator[Judged]:
+def _named(statement: ScriptStatement) -> Iterator[Named_]:
     node = statement.node
     if is_a(node, ast.CreateStmt):
         yield from _of_table(node.relation.relname, node.tableElts or ())
@@ -50,7 +50,7 @@ def _named(statement: Statement) -> Iterator[Judged]:
         yield node, _wrong("constraint", table, node.newname, f"{table}_…_check", *endings)
 
 
-def _of_table(table: str, elements: Iterable[Node]) -> Iterator[Judged]:
+def _of_table(table: str, elements: Iterable[Node]) -> Iterator[Named_]:
     for element in elements:
         if is_a(element, ast.Constraint):
             yield from _of_constraint(element, table, words(element.fk_attrs or element.keys))
@@ -62,7 +62,7 @@ def _of_table(table: str, elements: Iterable[Node]) -> Iterator[Judged]:
             yield element, f"{wrong}: write out what the table has."
 
 
-def _of_constraint(constraint: Node, table: str, columns: tuple[str, ...]) -> Iterator[Judged]:
+def _of_constraint(constraint: Node, table: str, columns: tuple[str, ...]) -> Iterator[Named_]:
     if constraint.contype in _KINDS:
         kind, ending = _KINDS[constraint.contype]
         parts = () if ending == "_pkey" else columns or ("…",)
@@ -72,7 +72,7 @@ def _of_constraint(constraint: Node, table: str, columns: tuple[str, ...]) -> It
         yield constraint, _wrong(kind, table, name, example, ending)
 
 
-def _of_index(node: Node, table: str) -> Iterator[Judged]:
+def _of_index(node: Node, table: str) -> Iterator[Named_]:
     # A unique one may be what a primary key is made of next.
     kind, *endings = ("unique index", "_key", "_pkey") if node.unique else ("index", "_idx")
     columns = [element.name or "…" for element in node.indexParams]

@@ -9,9 +9,9 @@ from pglast import ast, parse_plpgsql, parse_sql
 from pglast.parser import ParseError
 from pglast.visitors import Visitor
 
-from service.history.files import Migration
-from service.sqlcheck.faults import Fault
-from service.sqlcheck.trees import Node, is_a
+from service.migrate.files import Migration
+from service.sqlcheck.diagnostics import Diagnostic
+from service.sqlcheck.reading.trees import Node, is_a
 
 CHECK: Final = "migrations"
 
@@ -20,7 +20,7 @@ _STATEMENT: Final = 0
 
 
 @dataclass(frozen=True, eq=False)
-class Statement:
+class ScriptStatement:
     """One statement of a script.
 
     Attributes:
@@ -66,17 +66,17 @@ class Script:
     path: Path
     text: str
     is_rollback: bool
-    statements: tuple[Statement, ...] = ()
-    unreadable: Fault | None = None
+    statements: tuple[ScriptStatement, ...] = ()
+    unreadable: Diagnostic | None = None
 
     def line_of(self, offset: int) -> int:
         """Return the line on which a character stands."""
         return self.text.count("\n", 0, offset) + 1
 
-    def fault(self, at: Statement | int, message: str) -> Fault:
+    def diagnostic(self, at: ScriptStatement | int, message: str) -> Diagnostic:
         """Return a fault of a statement, or of a line."""
-        line = at.line if isinstance(at, Statement) else at
-        return Fault(f"{self.path.parent.name}/{self.path.name}", line, "", CHECK, message)
+        line = at.line if isinstance(at, ScriptStatement) else at
+        return Diagnostic(f"{self.path.parent.name}/{self.path.name}", line, "", CHECK, message)
 
 
 def read_scripts(migration: Migration) -> Iterator[Script]:
@@ -93,27 +93,27 @@ def _read(script: Script) -> Script:
         said, offset = error.args
         # At the end of the input it has no place.
         line = script.line_of(len(script.text.rstrip()) if offset is None else offset)
-        return replace(script, unreadable=script.fault(line, f"PostgreSQL cannot read it: {said}. Correct it."))
+        return replace(script, unreadable=script.diagnostic(line, f"PostgreSQL cannot read it: {said}. Correct it."))
 
 
-def _statements(script: Script) -> Iterator[Statement]:
+def _statements(script: Script) -> Iterator[ScriptStatement]:
     for raw in parse_sql(script.text):
         begin: Any = raw.stmt_location
         end = begin + raw.stmt_len if raw.stmt_len else None
-        statement = Statement(raw.stmt, script.line_of(begin), script.text[begin:end])
+        statement = ScriptStatement(raw.stmt, script.line_of(begin), script.text[begin:end])
         yield statement
         if is_a(statement.node, ast.DoStmt):
             yield from _of_block(script, statement, begin)
 
 
-def _of_block(script: Script, block: Statement, begin: int) -> Iterator[Statement]:
+def _of_block(script: Script, block: ScriptStatement, begin: int) -> Iterator[ScriptStatement]:
     """Yield the statements that a DO block runs, as far as they are written out."""
     (body,) = (argument for argument in block.node.args if argument.defname == "as")
     first_line = script.line_of(body.location)
     try:
         for line, sql in _queries(parse_plpgsql(block.sql), 1):
             for raw in parse_sql(sql):
-                yield Statement(raw.stmt, first_line + line - 1, sql, in_block=True)
+                yield ScriptStatement(raw.stmt, first_line + line - 1, sql, in_block=True)
     except ParseError as error:
         raise ParseError(error.args[0], begin) from error
 

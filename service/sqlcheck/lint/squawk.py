@@ -14,11 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from service.resources import resource_folder
-from service.sqlcheck.faults import CheckError, Fault
+from service.sqlcheck.diagnostics import CheckError, Diagnostic
 from service.sqlcheck.lint.scripts import Script
-
-_CONFIGURATION: Final = ".squawk.toml"
 
 _LAST_STEPS: Final = frozenset(
     {
@@ -42,8 +39,12 @@ _IGNORE_FILE: Final = re.compile(r"--\s*squawk-ignore-file\b")
 _REASON: Final = re.compile(r"\s*--(?!\s*squawk-)\s*\w")
 
 
-def check_with_squawk(scripts: Sequence[Script]) -> Iterator[Fault]:
+def check_with_squawk(scripts: Sequence[Script], configuration: Path) -> Iterator[Diagnostic]:
     """Yield what squawk says of the files that apply migrations, and where it is silenced without a reason.
+
+    Args:
+        scripts: the files of every migration.
+        configuration: squawk's own, which says what it does not look at, and why.
 
     Raises:
         CheckError: squawk is not installed, or fails.
@@ -55,21 +56,22 @@ def check_with_squawk(scripts: Sequence[Script]) -> Iterator[Fault]:
         part = {
             script.path.name: script for script in readable if script.migration.is_transactional is is_transactional
         }
-        for violation in _violations(part, assume_in_transaction=is_transactional):
+        for violation in _violations(part, configuration, assume_in_transaction=is_transactional):
             script = part[violation["file"]]
             if not (script.migration.goes_after and violation["rule_name"] in _LAST_STEPS):
                 # Its first line is 0.
-                yield script.fault(violation["line"] + 1, _message(violation))
+                yield script.diagnostic(violation["line"] + 1, _message(violation))
 
 
-def _violations(scripts: dict[str, Script], *, assume_in_transaction: bool) -> list[dict[str, Any]]:
+def _violations(
+    scripts: dict[str, Script], configuration: Path, *, assume_in_transaction: bool
+) -> list[dict[str, Any]]:
     if not scripts:
         return []
     program = shutil.which("squawk", path=sysconfig.get_path("scripts")) or shutil.which("squawk")
     if program is None:
         raise CheckError("squawk is not installed: pip install -e '.[sqlcheck]' installs what checks need.")
-    configuration = resource_folder("migrations").with_name(_CONFIGURATION)
-    command = [program, "--reporter", "json", "--config", str(configuration)]
+    command = [program, "--reporter", "json", "--config", str(configuration.resolve())]
     if assume_in_transaction:
         command.append("--assume-in-transaction")
     folder: Path = next(iter(scripts.values())).path.parent
@@ -94,12 +96,14 @@ def _message(violation: dict[str, Any]) -> str:
     return f"{wrong} (squawk: {rule}). {to_do}."
 
 
-def _silenced(script: Script) -> Iterator[Fault]:
+def _silenced(script: Script) -> Iterator[Diagnostic]:
     for number, (above, line) in enumerate(pairwise(["", *script.text.splitlines()]), 1):
         if _IGNORE_FILE.search(line):
-            yield script.fault(
+            yield script.diagnostic(
                 number,
                 "Silences squawk for the whole file: write `-- squawk-ignore the-rule` above the statement instead.",
             )
         elif _IGNORE.search(line) and not _REASON.match(above):
-            yield script.fault(number, "Silences squawk and does not say why: write the reason in a comment above it.")
+            yield script.diagnostic(
+                number, "Silences squawk and does not say why: write the reason in a comment above it."
+            )

@@ -9,9 +9,9 @@ from pglast import ast, parse_sql
 from pglast.enums import AlterTableType, DropBehavior, ObjectType
 from pglast.parser import ParseError, scan
 
-from service.sqlcheck.faults import Fault
-from service.sqlcheck.lint.scripts import Script, Statement
-from service.sqlcheck.trees import Node, function_name, is_a
+from service.sqlcheck.diagnostics import Diagnostic
+from service.sqlcheck.lint.scripts import Script, ScriptStatement
+from service.sqlcheck.reading.trees import Node, function_name, is_a
 
 _TIMEOUTS: Final = ("lock_timeout", "statement_timeout")
 
@@ -24,23 +24,23 @@ _WITH_ROWS: Final = {
 """What rows are lost with."""
 
 
-def check_statements(script: Script) -> Iterator[Fault]:
+def check_statements(script: Script) -> Iterator[Diagnostic]:
     """Yield what a file says and should not."""
     for statement in script.statements:
         for rule in _RULES:
             for message in rule(script, statement):
-                yield script.fault(statement, message)
+                yield script.diagnostic(statement, message)
     yield from _number(script)
     yield from _cuts(script)
 
 
-def _transaction(_script: Script, statement: Statement) -> Iterator[str]:
+def _transaction(_script: Script, statement: ScriptStatement) -> Iterator[str]:
     if is_a(statement.node, ast.TransactionStmt):
         word = statement.sql.split()[0].upper()
         yield f"Says {word}, but the runner begins and ends the transaction, with its own note in it: leave it out."
 
 
-def _settings(_script: Script, statement: Statement) -> Iterator[str]:
+def _settings(_script: Script, statement: ScriptStatement) -> Iterator[str]:
     for name in _set(statement):
         if name in _TIMEOUTS:
             yield f"Sets {name}, which the runner does and has to know: say `-- {name}: …` in the migration's header."
@@ -48,7 +48,7 @@ def _settings(_script: Script, statement: Statement) -> Iterator[str]:
             yield f"Changes {name or 'a setting'} for all that comes after it: write what does not depend on that."
 
 
-def _if_exists(_script: Script, statement: Statement) -> Iterator[str]:
+def _if_exists(_script: Script, statement: ScriptStatement) -> Iterator[str]:
     names = [token.name for token in scan(statement.sql) if "COMMENT" not in token.name]
     said = set(pairwise(names))
     if ("IF_P", "NOT") in said:
@@ -63,12 +63,12 @@ def _if_exists(_script: Script, statement: Statement) -> Iterator[str]:
         )
 
 
-def _cascade(_script: Script, statement: Statement) -> Iterator[str]:
+def _cascade(_script: Script, statement: ScriptStatement) -> Iterator[str]:
     if any(getattr(node, "behavior", None) == DropBehavior.DROP_CASCADE for node in statement.nodes()):
         yield "Says CASCADE, which takes along what nobody named: name that in statements of its own, before this one."
 
 
-def _truncate(script: Script, statement: Statement) -> Iterator[str]:
+def _truncate(script: Script, statement: ScriptStatement) -> Iterator[str]:
     if is_a(statement.node, ast.TruncateStmt) and not script.is_rollback:
         yield (
             "Truncates a table, which stops everybody who uses it, and no rollback brings the rows back: delete those"
@@ -76,7 +76,7 @@ def _truncate(script: Script, statement: Statement) -> Iterator[str]:
         )
 
 
-def _rows(_script: Script, statement: Statement) -> Iterator[str]:
+def _rows(_script: Script, statement: ScriptStatement) -> Iterator[str]:
     node = statement.node
     is_query = is_a(node, ast.SelectStmt) and node.intoClause is None
     is_shown = is_a(node, ast.ExplainStmt, ast.VariableShowStmt)
@@ -84,7 +84,7 @@ def _rows(_script: Script, statement: Statement) -> Iterator[str]:
         yield "Returns rows, which yoyo prints between what the runner says: leave it out, or PERFORM it in a DO block."
 
 
-def _concurrently(script: Script, statement: Statement) -> Iterator[str]:
+def _concurrently(script: Script, statement: ScriptStatement) -> Iterator[str]:
     if script.migration.is_transactional and _is_concurrent(statement.node):
         yield (
             "Works CONCURRENTLY, which PostgreSQL refuses in a transaction: write `-- transactional: false` below the"
@@ -92,7 +92,7 @@ def _concurrently(script: Script, statement: Statement) -> Iterator[str]:
         )
 
 
-def _repeatable(script: Script, statement: Statement) -> Iterator[str]:
+def _repeatable(script: Script, statement: ScriptStatement) -> Iterator[str]:
     if not script.migration.is_transactional and not statement.in_block and not _can_be_repeated(statement.node):
         yield (
             "Is not in a transaction, and neither CREATE INDEX CONCURRENTLY name ON … nor DROP INDEX CONCURRENTLY IF"
@@ -100,13 +100,13 @@ def _repeatable(script: Script, statement: Statement) -> Iterator[str]:
         )
 
 
-def _loses(script: Script, statement: Statement) -> Iterator[str]:
+def _loses(script: Script, statement: ScriptStatement) -> Iterator[str]:
     if script.is_rollback and script.migration.loses and not script.migration.loses_data:
         for what in _lost(statement):
             yield f"{what}, but `Loses:` says that nothing is lost: say what is, since the runner asks before that."
 
 
-_RULES: Final[tuple[Callable[[Script, Statement], Iterator[str]], ...]] = (
+_RULES: Final[tuple[Callable[[Script, ScriptStatement], Iterator[str]], ...]] = (
     _transaction,
     _settings,
     _if_exists,
@@ -119,18 +119,18 @@ _RULES: Final[tuple[Callable[[Script, Statement], Iterator[str]], ...]] = (
 )
 
 
-def _number(script: Script) -> Iterator[Fault]:
+def _number(script: Script) -> Iterator[Diagnostic]:
     """Yield a fault where a file has no transaction, and other than one statement."""
     count = sum(not statement.in_block for statement in script.statements)
     if not script.migration.is_transactional and not script.unreadable and count != 1:
-        yield script.fault(
+        yield script.diagnostic(
             1,
             f"Has {count} statements and no transaction, so that some of them may be done and some not: have one, and"
             " migrations of their own for others.",
         )
 
 
-def _cuts(script: Script) -> Iterator[Fault]:
+def _cuts(script: Script) -> Iterator[Diagnostic]:
     """Yield the first place where yoyo, which takes a file apart with sqlparse, cuts through a statement."""
     end = 0
     for piece in [] if script.unreadable else sqlparse.split(script.text):
@@ -138,7 +138,7 @@ def _cuts(script: Script) -> Iterator[Fault]:
         try:
             parse_sql(piece)
         except ParseError:
-            yield script.fault(
+            yield script.diagnostic(
                 script.line_of(end),
                 "Is cut through here by yoyo, which takes this for the end of a statement: write it otherwise, such as"
                 " without a comment in a comment.",
@@ -146,7 +146,7 @@ def _cuts(script: Script) -> Iterator[Fault]:
             return
 
 
-def _set(statement: Statement) -> Iterator[str]:
+def _set(statement: ScriptStatement) -> Iterator[str]:
     """Yield the name of each setting that a statement sets; an empty one where it is many, or not written out."""
     node = statement.node
     if is_a(node, ast.VariableSetStmt):
@@ -158,7 +158,7 @@ def _set(statement: Statement) -> Iterator[str]:
             yield name.sval.lower() if is_a(name, ast.String) else ""
 
 
-def _lost(statement: Statement) -> Iterator[str]:
+def _lost(statement: ScriptStatement) -> Iterator[str]:
     """Yield how a statement loses data."""
     node = statement.node
     if is_a(node, ast.DropStmt) and node.removeType in _WITH_ROWS:

@@ -1,0 +1,308 @@
+"""What a statement needs to be granted, as its tree tells: for itself, and for the triggers that it fires.
+
+A trigger may do what may who fires it, unless its function is SECURITY DEFINER, so the bodies of the functions are read
+as well. What a foreign key does by itself, its checks and its cascades, is done as the owner of the table; but up to
+PostgreSQL 17 the AFTER triggers that a cascade fires are run as whoever began it. WHEN is taken to be true.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Final, TypeAlias
+
+from pglast import ast, parse_plpgsql, parse_sql
+
+from service.sqlcheck.diagnostics import CheckError
+from service.sqlcheck.reading.schema import DatabaseSchema
+from service.sqlcheck.reading.statements import Statement
+
+ANY: Final = "any column"
+"""The column of a privilege that is needed on some column, no matter which."""
+
+_Node: TypeAlias = Any  # pglast says of every member that it may be None, which the grammar knows better
+
+_VERBS: Final = {ast.InsertStmt: "INSERT", ast.UpdateStmt: "UPDATE", ast.DeleteStmt: "DELETE"}
+_SYSTEM_COLUMNS: Final = frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"})
+_ACTION_EVENTS: Final = {"c": "DELETE", "n": "UPDATE", "d": "UPDATE"}
+_DYNAMIC: Final = frozenset({"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors", "dynquery"})
+# How PL/pgSQL would parse a text: as a statement, as an expression, and otherwise as `target := expression`.
+_STATEMENT, _EXPRESSION = 0, 2
+_ASSIGNMENT: Final = re.compile(r"[^:=]*:?=")
+
+
+@dataclass(frozen=True, slots=True)
+class Privilege:
+    """What may be done with a table: `UPDATE (title) ON tasks`.
+
+    Attributes:
+        table: the table.
+        verb: SELECT, INSERT, UPDATE, DELETE, or another that PostgreSQL grants.
+        column: one of its columns, `ANY` of them, or None for the table as a whole.
+    """
+
+    table: str
+    verb: str
+    column: str | None = None
+
+    def __str__(self) -> str:
+        """Write it as GRANT does."""
+        return f"{self.verb} ({self.column}) ON {self.table}" if self.column else f"{self.verb} ON {self.table}"
+
+    def __lt__(self, other: "Privilege") -> bool:
+        """Put tables, verbs and columns in alphabetical order, and the table as a whole first."""
+        return (self.table, self.verb, self.column or "") < (other.table, other.verb, other.column or "")
+
+    def serves(self, need: "Privilege") -> bool:
+        """Tell whether who has this privilege has what is needed."""
+        covers = self.column is None or need.column in (self.column, ANY)
+        return covers and (self.table, self.verb) == (need.table, need.verb)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a statement needs a privilege.
+
+    Attributes:
+        node: what in the statement it is needed for.
+        trigger: the trigger that needs it, `sessions_revoke of sessions`; empty where the statement itself does.
+    """
+
+    node: _Node
+    trigger: str
+
+
+def needed(statement: Statement, schema: DatabaseSchema) -> set[Privilege]:
+    """Return what a role needs to run a statement: SELECT and DELETE by table, INSERT and UPDATE by column.
+
+    Raises:
+        CheckError: it cannot be known, and why.
+    """
+    return set(reasons(statement, schema))
+
+
+def reasons(statement: Statement, schema: DatabaseSchema) -> dict[Privilege, Reason]:
+    """Return what `needed` does, each with the first reason for it.
+
+    Raises:
+        CheckError: it cannot be known, and why.
+    """
+    reader = _Reader(schema)
+    reader.read(statement.tree, _Place())
+    return reader.found
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where something is read: below which CTEs, and by which trigger, fired by which node of the statement."""
+
+    ctes: frozenset[str] = frozenset()
+    node: _Node = None
+    trigger: str = ""
+
+
+@dataclass(slots=True)
+class _Reader:
+    schema: DatabaseSchema
+    found: dict[Privilege, Reason] = field(default_factory=dict)
+    _fired: set[object] = field(default_factory=set)
+
+    def read(self, value: object, place: _Place) -> None:
+        """Find what a node needs, with all below it."""
+        if isinstance(value, tuple):
+            for part in value:
+                self.read(part, place)
+        elif isinstance(value, ast.Node):
+            self._read_node(value, place)
+
+    def _read_node(self, node: _Node, place: _Place) -> None:
+        place = self._read_ctes(node, place)
+        kind, done = type(node), {"withClause", "intoClause"}
+        if kind is ast.LockingClause:
+            return  # it repeats aliases
+        if kind is ast.MergeStmt:
+            raise CheckError("Cannot tell what a MERGE needs to be granted: write INSERT, UPDATE or DELETE.")
+        if kind is ast.RangeVar:
+            if node.schemaname or node.relname not in place.ctes:
+                self._need(Privilege(node.relname, "SELECT"), node, place)
+        elif kind is ast.SelectStmt:
+            for clause in node.lockingClause or ():
+                self._lock(node.fromClause, {table.relname for table in clause.lockedRels or ()}, place)
+        elif kind in _VERBS:
+            self._write(node, place)
+            done.add("relation")
+        elif kind is ast.FuncCall:
+            self._call(node.funcname[-1].sval, replace(place, node=place.node or node))
+        self.read(tuple(getattr(node, name) for name in node if name not in done), place)
+
+    def _read_ctes(self, node: _Node, place: _Place) -> _Place:
+        """Read the WITH of a node, and return the place with its names."""
+        clause: _Node = getattr(node, "withClause", None)
+        for cte in clause.ctes if clause else ():
+            names = {one.ctename for one in clause.ctes} if clause.recursive else set[str]()
+            self.read(cte.ctequery, replace(place, ctes=place.ctes | names))
+            place = replace(place, ctes=place.ctes | {cte.ctename})
+        return place
+
+    def _write(self, node: _Node, place: _Place) -> None:
+        table, verb = node.relation, _VERBS[type(node)]
+        conflict = getattr(node, "onConflictClause", None)
+        if verb == "INSERT":
+            self._change(table, verb, _targets(node.cols) or self._all_columns(node), place)
+            if conflict and conflict.targetList:
+                self._change(table, "UPDATE", _targets(conflict.targetList), place)
+        elif verb == "UPDATE":
+            self._change(table, verb, _targets(node.targetList), place)
+        else:
+            self._need(Privilege(table.relname, verb), table, place)
+            self._fire(table.relname, verb, frozenset(), replace(place, node=place.node or table))
+        if (conflict and conflict.infer) or self._names_its_target(node):
+            self._need(Privilege(table.relname, "SELECT"), table, place)
+
+    def _all_columns(self, insert: _Node) -> dict[str, _Node]:
+        """Return what an INSERT without a list of columns writes: each of them, but with DEFAULT VALUES none."""
+        table = self.schema.tables.get(insert.relation.relname)
+        return dict.fromkeys(table.columns if table and insert.selectStmt else (ANY,), insert.relation)
+
+    def _change(self, table: _Node, verb: str, targets: dict[str, _Node], place: _Place) -> None:
+        for column, node in targets.items():
+            self._need(Privilege(table.relname, verb, column), node, place)
+        self._fire(table.relname, verb, frozenset(targets), replace(place, node=place.node or table))
+
+    def _names_its_target(self, node: _Node) -> bool:
+        """Tell whether a column of what is written is read.
+
+        In a sub-select a bare name may be another table's column: more is found then than is needed, which shows when
+        the privilege is revoked.
+        """
+        target = node.relation
+        aliases = {target.alias.aliasname if target.alias else target.relname, "excluded", "new", "old"}
+        table = self.schema.tables.get(target.relname)
+        bare = aliases | _SYSTEM_COLUMNS | set(table.columns if table else ())
+        members = ("onConflictClause", "targetList", "whereClause", "returningClause")
+        for column in _column_references(tuple(getattr(node, name, None) for name in members)):
+            *qualifier, last = (getattr(one, "sval", "*") for one in column.fields)
+            if (qualifier[-1] in aliases) if qualifier else (last == "*" or last in bare):
+                return True
+        return False
+
+    def _lock(self, sources: object, names: set[str], place: _Place) -> None:
+        """Find what FOR UPDATE, SHARE and the like need: UPDATE on some column of each table that they lock."""
+        for source in _sources(sources):
+            name = source.alias.aliasname if source.alias else getattr(source, "relname", "")
+            if names and name not in names:
+                continue
+            if isinstance(source, ast.RangeSubselect):
+                self._lock(getattr(source.subquery, "fromClause", None), set(), place)
+            elif source.schemaname or source.relname not in place.ctes:
+                self._need(Privilege(source.relname, "UPDATE", ANY), source, place)
+
+    def _fire(
+        self, table: str, event: str, columns: frozenset[str], place: _Place, *, only_after: bool = False
+    ) -> None:
+        """Find what the triggers of a table need, and those of the tables that a foreign key takes along."""
+        key = (table, event, columns, only_after)
+        if table not in self.schema.tables or key in self._fired:
+            return
+        self._fired.add(key)
+        for trigger in self.schema.tables[table].triggers.values():
+            definition = _parsed(trigger.definition)
+            of = {name.sval for name in definition.columns or ()} if event == "UPDATE" else set[str]()
+            is_after = definition.timing == 0
+            if event in trigger.events and (not of or of & columns) and (is_after or not only_after):
+                own = replace(place, ctes=frozenset(), trigger=place.trigger or f"{trigger.name} of {table}")
+                self._call(trigger.function, own)
+        for other in self.schema.tables.values():
+            for key_ in other.foreign_keys:
+                if key_.referenced_table != table:
+                    continue
+                definition = _parsed(f"ALTER TABLE t ADD {key_.definition}").cmds[0].def_
+                if event == "DELETE":
+                    following = _ACTION_EVENTS.get(definition.fk_del_action)
+                else:
+                    changed = event == "UPDATE" and columns & set(key_.referenced_columns)
+                    following = "UPDATE" if changed and definition.fk_upd_action in _ACTION_EVENTS else None
+                if following:
+                    self._fire(other.name, following, frozenset(key_.columns), place, only_after=True)
+
+    def _call(self, name: str, place: _Place) -> None:
+        """Find what a function of our own needs."""
+        function = self.schema.functions.get(name)
+        if function is None or function.is_security_definer or name in self._fired:
+            return
+        self._fired.add(name)
+        if function.language != "plpgsql":
+            raise CheckError(f"Cannot tell what {name}() needs to be granted: write it in PL/pgSQL.")
+        for statement in _statements_of(name, function.definition):
+            self.read(statement, place)
+
+    def _need(self, privilege: Privilege, node: _Node, place: _Place) -> None:
+        if privilege.table in self.schema.tables:
+            self.found.setdefault(privilege, Reason(place.node or node, place.trigger))
+
+
+def _targets(nodes: _Node) -> dict[str, _Node]:
+    """Return the columns that are written, each with the node that names it."""
+    return {node.name: node for node in nodes or ()}
+
+
+def _sources(value: object) -> Iterator[_Node]:
+    """Yield the tables and sub-selects of a FROM."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _sources(part)
+    elif isinstance(value, ast.JoinExpr):
+        yield from _sources((value.larg, value.rarg))
+    elif isinstance(value, ast.RangeTableSample):
+        yield from _sources(value.relation)
+    elif isinstance(value, ast.RangeVar | ast.RangeSubselect):
+        yield value
+
+
+def _column_references(value: object) -> Iterator[_Node]:
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _column_references(part)
+    elif isinstance(value, ast.ColumnRef):
+        yield value
+    elif isinstance(value, ast.Node):
+        yield from _column_references(tuple(getattr(value, name) for name in value))
+
+
+@cache
+def _parsed(sql: str) -> _Node:
+    return parse_sql(sql)[0].stmt
+
+
+@cache
+def _statements_of(name: str, definition: str) -> tuple[_Node, ...]:
+    """Return the statements of a function in PL/pgSQL, and its expressions as SELECTs.
+
+    Raises:
+        CheckError: it puts a statement together when it runs.
+    """
+    found = []
+    for kind, part in _plpgsql_parts(parse_plpgsql(definition)):
+        if kind in _DYNAMIC:
+            raise CheckError(
+                f"Cannot tell what {name}() needs to be granted, since it puts a statement together when it runs:"
+                " write the statement out."
+            )
+        if kind == "PLpgSQL_expr":
+            text, mode = part["query"], part["parseMode"]
+            if mode == _STATEMENT:
+                found.append(_parsed(text))
+            else:
+                found.append(_parsed(f"SELECT {text if mode == _EXPRESSION else _ASSIGNMENT.sub('', text, count=1)}"))
+    return tuple(found)
+
+
+def _plpgsql_parts(value: object) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of a function in PL/pgSQL, as libpg_query writes them: of which kind, and what is in it."""
+    if isinstance(value, dict):
+        for kind, part in value.items():
+            yield kind, part
+            yield from _plpgsql_parts(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _plpgsql_parts(part)

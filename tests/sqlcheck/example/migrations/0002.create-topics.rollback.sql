@@ -1,0 +1,3 @@
+-- Loses: every topic, those added since included.
+
+DROP TABLE topics;

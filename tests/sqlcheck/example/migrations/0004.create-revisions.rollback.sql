@@ -1,0 +1,3 @@
+-- Loses: every revision.
+
+DROP TABLE revisions;
