@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import uniform
+from typing import Any
 
 import structlog
 
@@ -12,16 +13,20 @@ from service.database.queries import Executor, queries
 
 log = structlog.get_logger()
 
-_PURGES = {
-    "idempotency_records": queries.purge_idempotency_records,
-    "login_failures": queries.purge_login_failures,
-    "revocations": queries.purge_revocations,
-    # Before the sessions, each of which takes what is left of its own along, in one statement.
-    "spent_refresh_tokens": queries.purge_spent_refresh_tokens,
-    "sessions": queries.purge_sessions,
-}
 _BATCH_SIZE = 1000  # milliseconds of work, after which the locks are let go
 _INTERVAL_SECONDS = 600.0
+
+
+def purges() -> dict[str, Any]:
+    """Return the query that purges each table, in the order in which they run."""
+    return {
+        "idempotency_records": queries.purge_idempotency_records,
+        "login_failures": queries.purge_login_failures,
+        "revocations": queries.purge_revocations,
+        # Before the sessions, each of which takes what is left of its own along, in one statement.
+        "spent_refresh_tokens": queries.purge_spent_refresh_tokens,
+        "sessions": queries.purge_sessions,
+    }
 
 
 async def purge(executor: Executor) -> dict[str, int]:
@@ -30,8 +35,9 @@ async def purge(executor: Executor) -> dict[str, int]:
     Returns:
         How many rows of each table were removed.
     """
-    removed = dict.fromkeys(_PURGES, 0)
-    for table, purge_batch in _PURGES.items():
+    statements = purges()
+    removed = dict.fromkeys(statements, 0)
+    for table, purge_batch in statements.items():
         count = _BATCH_SIZE
         while count == _BATCH_SIZE:
             count = await purge_batch(executor, batch_size=_BATCH_SIZE)

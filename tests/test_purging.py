@@ -55,7 +55,7 @@ _ADDED = {
     ),
 }
 _EXPIRES_AT = "now() + CASE WHEN n <= 3 THEN interval '-1 second' ELSE interval '1 hour' END"
-_NOTHING = dict.fromkeys(purging._PURGES, 0)  # noqa: SLF001 -- whatever is purged
+_NOTHING = dict.fromkeys(purging.purges(), 0)
 
 
 async def _add_records(connection: asyncpg.Connection) -> None:

@@ -48,7 +48,7 @@ def create(name: str, scopes: tuple[str, ...], *, as_json: bool) -> None:
 @as_json_option
 def list_clients(*, as_json: bool) -> None:
     """List the clients, revoked ones too."""
-    rows: list[Record] = ask(queries.list_clients)
+    rows: list[Record] = ask(lambda database: queries.list_clients(database))  # noqa: PLW0108 -- to name it may be refused, too
     if as_json:
         told = [{"client_id" if name == "id" else name: value for name, value in row.items()} for row in rows]
         click.echo(orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))

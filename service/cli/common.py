@@ -14,6 +14,8 @@ from service.accounts.clients import ClientRefused
 from service.database import embedded
 from service.database.errors import DatabaseUnusable
 from service.database.pool import Database
+from service.database.queries import load
+from service.database.query_files import QueryError
 from service.database.statistics import NotCounted
 from service.dsn import Dsn
 from service.generated import NotWritten, drifted, save
@@ -28,6 +30,7 @@ _T = TypeVar("_T")
 # Each has a message of one line.
 _REFUSALS = (
     NotCounted,
+    QueryError,
     ClientRefused,
     DatabaseUnusable,
     MigrationError,
@@ -111,6 +114,7 @@ def ask(question: Callable[[Database], Awaitable[_T]]) -> _T:
             return await question(executor)
 
     with refusing():
+        load()
         settings = Settings.load(with_keys=False)
         with database(settings) as dsn:
             return asyncio.run(put(settings, dsn))

@@ -8,6 +8,7 @@ import orjson
 from service.app import openapi as openapi_document
 from service.cli.common import as_json_option, ask, database, refusing
 from service.cli.migrate import apply_pending
+from service.database.queries import load
 from service.purging import purge as purge_all
 from service.serve import bind
 from service.serve import serve as serve_on
@@ -43,6 +44,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
             port=settings.port if port is None else port,
             workers=workers or settings.workers,
         )
+        load()
         with bind(settings) as listener, database(settings) as dsn:
             if not settings.is_production:
                 apply_pending(dsn)

@@ -1,4 +1,4 @@
-"""The named queries of `sql/`: loaded once, checked, and run through an aiosql adapter of our own.
+"""The named queries of `sql/`: loaded once, when the first is asked for, and run through an aiosql adapter of our own.
 
 `await queries.get_task(database, user_id=…, id=…)` gives a record or None where the query is marked `^`, a list of
 records where it is not marked, one value where it is marked `$`. The first argument is a `Database`, which lends a
@@ -6,23 +6,16 @@ connection for the one statement, or a connection that is held already.
 """
 
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import asyncpg
 from aiosql.adapters.asyncpg import AsyncPGAdapter
 from aiosql.queries import Queries
-from aiosql.query_loader import QueryLoader
-from aiosql.types import QueryDatum, SQLOperationType
+from aiosql.types import SQLOperationType
 
+from service.database.query_files import OPERATORS, Query, QueryError, read_files
 from service.resources import resource_folder
-
-_OPERATORS = {SQLOperationType.SELECT: "", SQLOperationType.SELECT_ONE: "^", SQLOperationType.SELECT_VALUE: "$"}
-
-
-class QueryError(Exception):
-    """A file of `sql/` breaks a rule of the loader; the message begins with file:line and the query's name."""
 
 
 class Executor(Protocol):
@@ -51,8 +44,8 @@ class Adapter(AsyncPGAdapter):
         The name comes behind the first word: PostgreSQL 18's pg_stat_statements drops a comment that comes before it.
         """
         numbered: str = super().process_sql(query_name, op_type, sql)  # type: ignore[no-untyped-call]  # aiosql's own
-        first_word, rest = numbered.split(maxsplit=1)
-        return f"{first_word} /* {query_name} */ {rest}"
+        first_word, *rest = numbered.split(maxsplit=1)
+        return " ".join((first_word, f"/* {query_name} */", *rest))
 
     def select(
         self, conn: Executor, query_name: str, sql: str, parameters: dict[str, object], _record_class: None = None
@@ -79,42 +72,18 @@ class Adapter(AsyncPGAdapter):
         return [parameters[name] for name in names]
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A query, as its file has it.
-
-    Attributes:
-        name: its name.
-        operator: `^` one row or none, `$` one value, nothing a list.
-        declared: its parameters as they stand behind the name.
-        parameters: the same in the order of their numbers: `:user_id` is `$1` where it comes first.
-        sql: what runs.
-        about: the comment.
-        file, line: where its name stands.
-    """
-
-    name: str
-    operator: str
-    declared: tuple[str, ...]
-    parameters: tuple[str, ...]
-    sql: str
-    about: str
-    file: Path
-    line: int
-
-
 def read_queries(folder: Path) -> tuple[Query, ...]:
     """Read every query of a folder, in the order of the files and of the lines.
 
     Raises:
-        QueryError: two queries have one name, or a query is marked with an operator that is not in use here.
-        aiosql.SQLParseException: a file cannot be read as named queries.
+        QueryError: a file cannot be read as named queries; it has every mistake.
     """
-    adapter, found = _read(folder)
-    return tuple(
+    adapter: Any = Adapter()  # type: ignore[no-untyped-call]  # its methods return awaitables, which the types of aiosql cannot say
+    found, mistakes = read_files(folder, adapter)
+    queries = tuple(
         Query(
             name=one.query_name,
-            operator=_OPERATORS[one.operation_type],
+            operator=OPERATORS[one.operation_type],
             declared=tuple(one.parameters or ()),
             parameters=tuple(adapter.var_sorted[one.query_name]),
             sql=one.sql,
@@ -124,6 +93,9 @@ def read_queries(folder: Path) -> tuple[Query, ...]:
         )
         for one in found
     )
+    if mistakes:
+        raise QueryError(mistakes, queries)
+    return queries
 
 
 def load_queries(folder: Path) -> Any:  # noqa: ANN401 -- aiosql makes the attributes at run time
@@ -133,26 +105,45 @@ def load_queries(folder: Path) -> Any:  # noqa: ANN401 -- aiosql makes the attri
         An object with one method a query, called as the module's docstring says.
 
     Raises:
-        QueryError, aiosql.SQLParseException: as `read_queries` does.
+        QueryError: as `read_queries` does.
     """
-    adapter, found = _read(folder)
+    adapter: Any = Adapter()  # type: ignore[no-untyped-call]  # as above
+    found, mistakes = read_files(folder, adapter)
+    if mistakes:
+        raise QueryError(mistakes)
     return Queries(adapter).load_from_list(found)
 
 
-def _read(folder: Path) -> tuple[Any, list[QueryDatum]]:
-    adapter: Any = Adapter()  # type: ignore[no-untyped-call]  # its methods return awaitables, which the types of aiosql cannot say
-    loader = QueryLoader(adapter, record_classes=None)
-    found: dict[str, QueryDatum] = {}
-    for file in sorted(folder.glob("*.sql")):
-        for query in loader.load_query_data_from_file(file, encoding="utf-8"):
-            place = f"{file.name}:{query.floc[1]} {query.query_name}"
-            if query.query_name in found:
-                other, line = found[query.query_name].floc
-                raise QueryError(f"{place}: the name is taken by {Path(other).name}:{line}.")
-            if query.operation_type not in _OPERATORS:
-                raise QueryError(f"{place}: only ^ (one row), $ (one value) and no operator (a list) are in use here.")
-            found[query.query_name] = query
-    return adapter, list(found.values())
+class _LoadedOnDemand:
+    """The queries of a folder, which are loaded when the first of them is asked for.
+
+    So a command that runs none does without them, and one that does can say in a line what is wrong with a file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- as aiosql makes it
+        # Asked only for what is not there yet: from then on a query is an attribute like any other.
+        if name.startswith("__"):
+            raise AttributeError(name)
+        loaded = load_queries(self._folder)
+        self.__dict__.update({query: getattr(loaded, query) for query in loaded.available_queries})
+        self.__dict__["available_queries"] = loaded.available_queries
+        try:
+            return self.__dict__[name]
+        except KeyError:
+            raise AttributeError(f"There is no query {name} in {self._folder}.") from None
 
 
-queries = load_queries(resource_folder("sql"))
+queries: Any = _LoadedOnDemand(resource_folder("sql"))
+"""The queries of the service."""
+
+
+def load() -> None:
+    """Load the queries of the service now, for what will run some.
+
+    Raises:
+        QueryError: a file of them cannot be loaded.
+    """
+    queries.available_queries  # noqa: B018 -- to ask for it loads them

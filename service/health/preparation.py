@@ -10,7 +10,8 @@ from aiohttp import web
 
 from service.database.errors import is_unavailable
 from service.database.pool import Connection, Database
-from service.database.queries import Query, queries, read_queries
+from service.database.queries import queries, read_queries
+from service.database.query_files import Query
 from service.resources import resource_folder
 from service.schemas.promises import mismatches
 from service.schemas.registry import Registry

@@ -13,7 +13,8 @@ from service.sqlcheck.checks import compatibility, contracts, grants, indexes, i
 from service.sqlcheck.diagnostics import Diagnostic, Note, NothingToCheckError
 from service.sqlcheck.project import Project
 from service.sqlcheck.reading.schema import read_schema
-from service.sqlcheck.reading.statements import Statement, read_statements
+from service.sqlcheck.reading.statements import CHECK as READING
+from service.sqlcheck.reading.statements import Statement, UnreadableStatementsError, read_statements
 from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.scratch import scratch_database
 
@@ -91,7 +92,12 @@ def run_checks(
     Raises:
         CheckError, EmbeddedError, MigrationError: nothing could be checked.
     """
-    statements = read_statements(project)
+    began = perf_counter()
+    try:
+        statements = read_statements(project)
+    except UnreadableStatementsError as error:
+        note = "Nothing else was checked, since these statements cannot be read."
+        return Report([], "", [Result(READING, perf_counter() - began, sorted(error.diagnostics), (note,))])
     try:
         with scratch_database(project, server, programs) as connection:
             version = connection.info.parameter_status("server_version") or ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -19,15 +20,6 @@ _FILTERS = ("status", "completed", "created_after", "created_before", "q")
 # Every task was created between these.
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LATEST = datetime.max.replace(tzinfo=UTC)
-# For each order: of all tasks, by status, and matching a text.
-_QUERIES = {
-    NEWEST_FIRST: (queries.list_tasks, queries.list_tasks_by_status, queries.list_tasks_matching),
-    OLDEST_FIRST: (
-        queries.list_tasks_oldest_first,
-        queries.list_tasks_by_status_oldest_first,
-        queries.list_tasks_matching_oldest_first,
-    ),
-}
 
 
 async def find_page(request: web.Request, owner: UUID, asked: Mapping[str, Any]) -> tuple[list[Record], str | None]:
@@ -55,7 +47,7 @@ async def find_page(request: web.Request, owner: UUID, asked: Mapping[str, Any])
 
 
 async def _find(request: web.Request, asked: Mapping[str, Any], **page: object) -> list[Record]:
-    all_tasks, by_status, matching = _QUERIES[asked["sort"]]
+    all_tasks, by_status, matching = _queries_in_order(asked["sort"])
     state = {"status": asked.get("status"), "completed": asked.get("completed")}
     if asked.get("q"):
         found = matching(executor(request), q=asked["q"], **state, **page)
@@ -65,6 +57,19 @@ async def _find(request: web.Request, asked: Mapping[str, Any], **page: object) 
         found = by_status(executor(request), **state, **page)
     tasks: list[Record] = await found
     return tasks
+
+
+@cache
+def _queries_in_order(order: str) -> tuple[Any, Any, Any]:
+    """Return the queries that list tasks in an order: all of them, by status, and matching a text."""
+    return {
+        NEWEST_FIRST: (queries.list_tasks, queries.list_tasks_by_status, queries.list_tasks_matching),
+        OLDEST_FIRST: (
+            queries.list_tasks_oldest_first,
+            queries.list_tasks_by_status_oldest_first,
+            queries.list_tasks_matching_oldest_first,
+        ),
+    }[order]
 
 
 def _bounds(asked: Mapping[str, Any], after: Position | None) -> dict[str, object]:

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from aiosql import SQLParseException
 
-from service.database.queries import QueryError, load_queries, queries
+from service.database.queries import load_queries, queries, read_queries
+from service.database.query_files import QueryError
 from service.resources import resource_folder
 
 _FILES = sorted(resource_folder("sql").glob("*.sql"))
@@ -21,37 +21,78 @@ _BLOCK = re.compile(r"^-- name: (\w+)\(([\w, ]*)\)([\^$]?)\n(.*?)(?=^-- name: |\
 
 def _folder(tmp_path: Path, **files: str) -> Path:
     for name, text in files.items():
-        (tmp_path / f"{name}.sql").write_text(text)
+        (tmp_path / f"{name}.sql").write_bytes(text.encode())
     return tmp_path
 
 
-def test_a_name_that_is_taken_is_refused_with_both_places(tmp_path: Path) -> None:
-    one = "-- name: get_one()^\nSELECT 1 AS one;\n"
-    folder = _folder(tmp_path, a=one, b="-- name: get_two()^\nSELECT 2 AS two;\n\n" + one)
-    with pytest.raises(QueryError, match=r"b\.sql:4 get_one: .*a\.sql:1"):
-        load_queries(folder)
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "-- name: get_one()^\nSELECT 1 AS one;\n\n-- name: get_one()^\nSELECT 1 AS one;\n",
+            ":4 get_one: Has a name that is taken by a.sql:1: give it another.",
+        ),
+        (
+            "-- name: get_one(id)^\nSELECT :id, :other;\n",
+            ":1 get_one: Uses :other, which its name does not list: add it",
+        ),
+        (
+            "-- name: get_one(id, b)^\nSELECT :id;\n",
+            ":1 get_one: Lists b, which its statement does not use: remove that",
+        ),
+        ("-- name: get_one^\nSELECT 1;\n", ":1 get_one: Does not list its parameters: write them in brackets"),
+        ("-- name: get_one(a b)^\nSELECT 1;\n", ":1 get_one: Has a name that cannot be read: write `-- name: "),
+        ("-- name: 1st()^\nSELECT 1;\n", ":1 1st: Has a name that cannot be read: write `-- name: "),
+        ("-- name: get_one()^\n-- One.\n", ":1 get_one: Has no SQL: write its statement below its comment."),
+        ("-- name: get_one()^", ":1 get_one: Has no SQL: write its statement below its comment."),
+        ("\n-- name: ", ":2: Has a name that cannot be read: write `-- name: "),
+        ("-- name: get_one()!\nSELECT 1;\n", ":1 get_one: Has an operator that is not in use here: write ^ (one row)"),
+        ("-- name: get_one()<!\nSELECT 1;\n", ":1 get_one: Has an operator that is not in use here: write ^ (one row)"),
+        ("-- name: get_one()*!\nSELECT 1;\n", ":1 get_one: Has an operator that is not in use here: write ^ (one row)"),
+        ("-- name: get_one()#\nSELECT 1;\n", ":1 get_one: Has an operator that is not in use here: write ^ (one row)"),
+        ("-- Name: get_one()\n", ":1: Resembles a name, and is not read as one: begin the line with `-- name: `."),
+        ("--name: get_one()\n", ":1: Resembles a name, and is not read as one: begin the line with `-- name: `."),
+        ("-- Of one.\nSELECT 1;\n", ":2: Stands under no name: write `-- name: verb_words(parameter, …)` above it."),
+        (
+            "-- name: a()\nSELECT 1; -- name: b()\nSELECT 1;",
+            ":1 a: Has a second `-- name:` in a line: begin a line with",
+        ),
+        ("-- name: a()\nSELECT\r 1;\n", ":2: Has the character U+000D, which is no line break to everybody"),
+        ("-- name: a()\nSELECT '\0';\n", ":2: Has the character U+0000, which is no line break to everybody"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_what_to_do(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(QueryError) as refused:
+        load_queries(_folder(tmp_path, a=text))
+    assert str(refused.value).startswith(f"{tmp_path.name}/a.sql{told}")
 
 
-def test_a_name_that_is_taken_in_the_same_file_is_refused(tmp_path: Path) -> None:
+def test_every_mistake_of_every_file_is_told(tmp_path: Path) -> None:
     one = "-- name: get_one()^\nSELECT 1 AS one;\n\n"
-    with pytest.raises(QueryError, match=r"a\.sql:4 get_one: .*a\.sql:1"):
-        load_queries(_folder(tmp_path, a=one + one))
+    folder = _folder(tmp_path, a=f"{one}-- name: get_two\nSELECT 2;\n-- name: get_six()!\nSELECT 6;\n", b=f"\n{one}")
+    (folder / "c.sql").write_bytes(b"-- name: get_three()\n-- Three.\nSELECT '\xff';\n")
+    (folder / "d.sql").mkdir()
+    with pytest.raises(QueryError, match=r"a\.sql:4 get_two: .* \(4 more: `sql check` tells of all\.\)$") as refused:
+        read_queries(folder)
+    places = [(one.file.name, one.line, one.name) for one in refused.value.mistakes]
+    assert places == [
+        ("a.sql", 4, "get_two"),
+        ("a.sql", 6, "get_six"),
+        ("b.sql", 2, "get_one"),
+        ("c.sql", 3, ""),
+        ("d.sql", 1, ""),
+    ]
+    assert [query.name for query in refused.value.queries] == ["get_one"]
 
 
-@pytest.mark.parametrize("operator", ["!", "<!", "*!", "#"])
-def test_an_operator_that_is_not_in_use_is_refused(tmp_path: Path, operator: str) -> None:
-    with pytest.raises(QueryError, match=r"a\.sql:1 do_it: "):
-        load_queries(_folder(tmp_path, a=f"-- name: do_it(){operator}\nDELETE FROM tasks;\n"))
+def test_a_folder_without_queries_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match=r"Has no file of queries"):
+        load_queries(tmp_path / "nowhere")
 
 
-def test_a_query_without_a_parameter_list_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SQLParseException):
-        load_queries(_folder(tmp_path, a="-- name: get_one^\nSELECT 1 AS one;\n"))
-
-
-def test_a_parameter_that_is_not_declared_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SQLParseException):
-        load_queries(_folder(tmp_path, a="-- name: get_one(id)^\nSELECT :id AS id, :other AS other;\n"))
+def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_bytes(b"-- name: get_one()^\r\n-- One.\r\nSELECT\r\n    1;\r\n")
+    assert [query.sql for query in read_queries(tmp_path)] == ["SELECT /* get_one */ 1;"]
 
 
 @pytest.mark.parametrize(

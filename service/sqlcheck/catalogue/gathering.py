@@ -123,13 +123,15 @@ def _outputs(
     columns: Sequence[DescribedColumn],
     fed: Mapping[str, Source],
 ) -> Iterator[Output]:
-    query, _ = read(statement.tree, schema)
+    scope, _ = read(statement.tree, schema)
     numbered = enumerate(statement.parameters, 1)
     prover = Prover({number for number, name in numbered if name not in fed or fed[name].is_nullable})
     # Of no row there is no value.
-    may_be_none = statement.operator == "$" and not at_least_one(query)
+    may_be_none = statement.operator == "$" and not at_least_one(scope)
+    # Where the parse tree has another list than PostgreSQL, nothing is known of it.
+    is_known = len(scope.outputs) == len(columns)
     for place, column in enumerate(columns):
-        is_nullable = may_be_none or not prover.column(query, place)
+        is_nullable = may_be_none or not is_known or not prover.column(scope, place)
         yield Output(column.name, column.type, is_nullable, column.origin, _about(statement, promised, column.name))
 
 

@@ -1,19 +1,18 @@
 """The statements of `sql/`, as the checks read them: what is promised, what runs, and where each word of it stands."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
-from aiosql import SQLParseException
 from pglast import ast, parse_sql
 from pglast.parser import ParseError
 from pglast.visitors import Visitor
 
-from service.database.queries import Query, QueryError, read_queries
-from service.migrate.errors import one_line
+from service.database.queries import read_queries
+from service.database.query_files import Mistake, Query, QueryError
 from service.schemas.labels import LABELS
 from service.schemas.registry import Registry
 from service.sqlcheck.diagnostics import CheckError, Diagnostic
@@ -22,6 +21,18 @@ from service.sqlcheck.project import Project
 NodeT = TypeVar("NodeT", bound=ast.Node)
 
 _LABEL = re.compile(rf"({'|'.join(LABELS)}): ")
+
+
+CHECK: Final = "reading"
+"""The check that tells of what cannot be read."""
+
+
+class UnreadableStatementsError(CheckError):
+    """Statements cannot be read, so that nothing can be said of them; `diagnostics` says of each why."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__("\n".join(map(str, sorted(diagnostics))))
+        self.diagnostics = diagnostics
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +105,8 @@ class Statement:
         """
         offset = node if isinstance(node, int) else getattr(node, "location", None) or 0
         # PostgreSQL counts bytes.
-        return self.sql_lines[self.sql.encode()[: max(offset, 0)].count(b"\n")]
+        breaks = self.sql.encode()[: max(offset, 0)].count(b"\n")
+        return self.sql_lines[min(breaks, len(self.sql_lines) - 1)]
 
     def diagnostic(self, check: str, message: str, at: "ast.Node | Label | int | None" = None) -> Diagnostic:
         """Return a fault of this statement: at a node, a label or a line of the file, or of the whole."""
@@ -108,12 +120,37 @@ def read_statements(project: Project) -> list[Statement]:
     """Read every statement of a project, in the order of the files and of the lines.
 
     Raises:
-        CheckError: a file cannot be read as named queries, or a query as SQL.
+        UnreadableStatementsError: a file cannot be read as named queries, or a query as SQL.
     """
+    queries: Sequence[Query]
     try:
-        return [_read(query, project.registry) for query in read_queries(project.sql)]
-    except (QueryError, SQLParseException) as error:
-        raise CheckError(one_line(error)) from error
+        queries, wrong = read_queries(project.sql), []
+    except QueryError as error:
+        queries, wrong = error.queries, [_diagnostic(mistake) for mistake in error.mistakes]
+    statements = [_read(query, project.registry) for query in queries]
+    wrong += [diagnostic for statement in statements for diagnostic in _unparsable(statement)]
+    if wrong:
+        raise UnreadableStatementsError(wrong)
+    return statements
+
+
+def _diagnostic(mistake: Mistake) -> Diagnostic:
+    file = mistake.file
+    return Diagnostic(f"{file.parent.name}/{file.name}", mistake.line, mistake.name, CHECK, mistake.message)
+
+
+def _unparsable(statement: Statement) -> Iterator[Diagnostic]:
+    """Yield a diagnostic where PostgreSQL's parser does not read a statement, or reads no statement or several."""
+    try:
+        count = len(statement.trees)
+    except ParseError as error:
+        said, offset = error.args
+        # At the end of the input it has no place.
+        at = statement.line_of(len(statement.sql) if offset is None else len(statement.sql[:offset].encode()))
+        yield statement.diagnostic(CHECK, f"PostgreSQL cannot read it: {said}. Correct it.", at)
+        return
+    if count != 1:
+        yield statement.diagnostic(CHECK, f"Holds {count} statements: give each a name of its own.")
 
 
 def _read(query: Query, registry: Registry) -> Statement:
@@ -131,7 +168,7 @@ def _read(query: Query, registry: Registry) -> Statement:
         rest.pop(0)
     labels = dict(_read_labels(comments))
     first_label = min((label.line for label in labels.values()), default=line + len(comments) + 1)
-    statement = Statement(
+    return Statement(
         file=f"{file.parent.name}/{file.name}",
         line=line,
         name=query.name,
@@ -145,11 +182,6 @@ def _read(query: Query, registry: Registry) -> Statement:
         source=dict(numbered),
         registry=registry,
     )
-    try:
-        statement.tree  # noqa: B018 -- parsed here, once for all
-    except ParseError as error:
-        raise CheckError(str(statement.diagnostic("style", f"PostgreSQL cannot read it: {error.args[0]}."))) from error
-    return statement
 
 
 def _source(file: Path, line: int) -> Iterator[tuple[int, str]]:
