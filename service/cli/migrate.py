@@ -67,11 +67,11 @@ def plan(*, allow_out_of_order: bool, as_json: bool) -> None:
 @as_json_option
 def apply(*, allow_out_of_order: bool, wait: float, as_json: bool) -> None:
     """Apply the pending migrations, one line each. Any number of runs may be started at once."""
-    told = _Told("applied", as_json=as_json)
-    with _refusing(told.document, as_json=as_json), database(Settings.load(with_keys=False)) as dsn:
-        conduct = Conduct(patience=wait, report=told.report)
+    narrator = _Narrator("applied", as_json=as_json)
+    with _refusing(narrator.document, as_json=as_json), database(Settings.load(with_keys=False)) as dsn:
+        conduct = Conduct(patience=wait, report=narrator.report)
         runner.apply(dsn, resource_folder("migrations"), allow_out_of_order=allow_out_of_order, conduct=conduct)
-    told.conclude("Nothing to apply.")
+    narrator.conclude("Nothing to apply.")
 
 
 @migrate.command()
@@ -98,11 +98,11 @@ def status(*, exit_code: bool, as_json: bool) -> None:
 @as_json_option
 def rollback(*, count: int, yes: bool, wait: float, as_json: bool) -> None:
     """Roll back the newest applied migrations. Where that loses data it says what, and wants --yes."""
-    told = _Told("rolled back", as_json=as_json)
-    with _refusing(told.document, as_json=as_json), database(Settings.load(with_keys=False)) as dsn:
-        conduct = Conduct(patience=wait, report=told.report)
+    narrator = _Narrator("rolled back", as_json=as_json)
+    with _refusing(narrator.document, as_json=as_json), database(Settings.load(with_keys=False)) as dsn:
+        conduct = Conduct(patience=wait, report=narrator.report)
         runner.rollback(dsn, resource_folder("migrations"), count=count, lose_data=yes, conduct=conduct)
-    told.conclude("Nothing to roll back.")
+    narrator.conclude("Nothing to roll back.")
 
 
 @migrate.command()
@@ -180,10 +180,10 @@ def new(words: str, *, concurrently: bool, as_json: bool) -> None:
 
 def apply_pending(dsn: Dsn) -> None:
     """Apply what is pending, with a line for each migration."""
-    runner.apply(dsn, resource_folder("migrations"), conduct=Conduct(report=_Told("applied").report))
+    runner.apply(dsn, resource_folder("migrations"), conduct=Conduct(report=_Narrator("applied").report))
 
 
-class _Told:
+class _Narrator:
     """Tells of a run, of each migration when it is done: in lines, or in one document at the end."""
 
     def __init__(self, done: str, *, as_json: bool = False) -> None:

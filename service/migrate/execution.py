@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import redirect_stdout, suppress
 from itertools import count
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 import psycopg
 import yoyo
@@ -19,12 +19,10 @@ from yoyo.exceptions import BadMigration
 from service.dsn import Dsn
 from service.migrate.concurrently import IndexChange, read_index_change, resume
 from service.migrate.errors import MigrationError, one_line, reason
-from service.migrate.files import Migration
+from service.migrate.files import Direction, Migration
 from service.migrate.progress import Conduct, Progress
 from service.migrate.session import catalog
 from service.migrate.waiting import Watch
-
-Direction: TypeAlias = Literal["apply", "rollback"]
 
 # A statement that waits for a lock holds up all that come after it, so it gives up soon, and is tried again. One that
 # works CONCURRENTLY holds up nobody, and would begin anew when it is tried again.

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 CHECKSUMS: Final = "checksums.txt"
 """The file that holds the SHA-256 of every other, as `sha256sum` writes and checks it."""
+
+Direction: TypeAlias = Literal["apply", "rollback"]
+"""The direction in which a migration is run, and so which of its two files."""
 
 _ID = re.compile(r"\d{4}\.[a-z0-9]+(-[a-z0-9]+)*")
 _ENTRY = re.compile(r"-- (?P<key>depends|transactional|lock_timeout|statement_timeout|[A-Z][a-z]+):(?P<value>.*)")

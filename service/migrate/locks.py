@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast, get_args
 
 from service.migrate.errors import MigrationError
-from service.migrate.files import Migration
+from service.migrate.files import Direction, Migration
 
-Direction: TypeAlias = Literal["apply", "rollback"]
 Work: TypeAlias = Literal["", "scans", "rewrites"]
 
 DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
