@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 POSTGRESQL_15 := /usr/lib/postgresql/15/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast bench fuzz faults lint format sql check migrate schema catalogue lock build clean distclean
+.PHONY: help install run test test-fast bench fuzz faults lint format sql check migrate schema catalogue picture lock build clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ schema: install ## Write docs/schema.sql, the checksums and the locks of the mig
 
 catalogue: install ## Write docs/queries.md and docs/queries.html anew from sql/ and migrations/
 	$(BIN)/python -m service sql catalogue
+
+picture: install ## Take the picture of /sql in the README anew, in Chromium
+	$(BIN)/python -m tests.picture
 
 lock: install ## Compile requirements.lock anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --all-extras --strip-extras --no-header \

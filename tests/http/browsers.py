@@ -9,7 +9,7 @@ from playwright.async_api import Browser, async_playwright
 
 # Whatever a page or the browser itself asks for, nothing leaves the machine. Playwright adds the rest of what keeps a
 # browser quiet, makes a new profile, and leaves out the sandbox, which root cannot have.
-_FLAGS = [
+FLAGS = [
     "--disable-gpu",
     "--disable-quic",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
@@ -27,6 +27,6 @@ async def browser() -> AsyncIterator[Browser]:
     if find_library("atomic") is None:
         pytest.skip("libatomic, which Playwright's driver needs, is not here (Debian: apt-get install libatomic1)")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=_FLAGS, timeout=STEP_MILLISECONDS)
+        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS, timeout=STEP_MILLISECONDS)
         yield browser
         await browser.close()
