@@ -1,4 +1,4 @@
-"""Files that are made by a command and kept beside what they are made of: written, or held against it."""
+"""Generated files, which are kept in the repository: written by a command, or checked against what it would write."""
 
 from collections.abc import Mapping
 from itertools import zip_longest
@@ -23,7 +23,7 @@ def save(contents: Mapping[Path, str]) -> None:
 
 
 def drifted(contents: Mapping[Path, str], command: str) -> list[str]:
-    """Return a line for each file that says something else than it should, with the command that writes it anew."""
+    """Return a line for each file that is not as it should be: its first line that differs, and the command to run."""
     lines = []
     for path, text in contents.items():
         if not path.is_file():
@@ -31,5 +31,5 @@ def drifted(contents: Mapping[Path, str], command: str) -> list[str]:
         elif (kept := path.read_text("utf-8", errors="replace")) != text:
             pairs = zip_longest(kept.split("\n"), text.split("\n"))
             number = next(number for number, (one, other) in enumerate(pairs, 1) if one != other)
-            lines.append(f"{path}:{number} is not what it is made of any more: run `{command}`.")
+            lines.append(f"{path}:{number} is out of date: run `{command}`.")
     return lines

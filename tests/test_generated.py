@@ -24,5 +24,5 @@ def test_a_file_that_is_as_it_should_be_has_not_drifted_and_one_that_is_missing_
     path.write_text("a\nb\n")
 
     assert drifted({path: "a\nb\n"}, "make it") == []
-    assert drifted({path: "a\nb\nc\n"}, "make it") == [f"{path}:3 is not what it is made of any more: run `make it`."]
+    assert drifted({path: "a\nb\nc\n"}, "make it") == [f"{path}:3 is out of date: run `make it`."]
     assert drifted({tmp_path / "b.md": ""}, "make it") == [f"{tmp_path}/b.md is missing: run `make it`."]
