@@ -103,7 +103,7 @@ class Dsn:
 
     @property
     def is_pooled(self) -> bool:
-        """Whether the host is a Neon `-pooler`: PgBouncer in transaction mode, where no session state survives."""
+        """True if the host is a Neon `-pooler`: PgBouncer in transaction mode, where no session state survives."""
         return self.host is not None and "-pooler." in self.host
 
     @property

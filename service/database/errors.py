@@ -1,4 +1,4 @@
-"""What a database error means: the one place where constraint names and driver exceptions are told apart."""
+"""The meaning of database errors: the one place where constraint names and driver exceptions are told apart."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import asyncpg
 
 
 class Overloaded(Exception):  # noqa: N818 -- it names a state that is reported, as `overloaded`, and not a mistake
-    """Every worker is busy and stayed so for the time that one may wait."""
+    """Every connection, or every thread that hashes passwords, is busy, and has been or would be for too long."""
 
 
 class DatabaseUnusable(Exception):  # noqa: N818 -- the same
@@ -44,8 +44,8 @@ CONSTRAINTS = {
 
 _UNREPRESENTABLE = Violation("validation_error", "Holds a value that cannot be stored.")
 
-# What says nothing about the request: the same one may succeed in a moment. Class 22 errors that asyncpg raises itself
-# are DataError too, so these come second. https://www.postgresql.org/docs/current/errcodes-appendix.html
+# Errors that say nothing about the request: the same one may succeed in a moment.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNAVAILABLE = (
     OSError,
     TimeoutError,

@@ -13,15 +13,15 @@ from service.settings import Settings
 
 log = structlog.get_logger()
 
-# A connection on which nothing comes may be one that is dead; so something is asked on it now and then. It is also the
-# longest that news can take which was never announced, as behind a pooler that swallows LISTEN.
+# A connection on which nothing comes may be dead, so a query is sent on it now and then. This is also the longest that
+# news takes which was never announced, as behind a pooler that swallows LISTEN.
 _HEARTBEAT_SECONDS = 2.0
 _RETRY_SECONDS = 0.2
 _CLOSE_SECONDS = 1.0
 
 
 class News(Protocol):
-    """What is announced on a channel, and can be read as well."""
+    """Facts that PostgreSQL announces on a channel, and that can be read from their table as well."""
 
     channel: str
 
@@ -36,12 +36,12 @@ class News(Protocol):
 
 
 class Listener:
-    """Hears of a channel for as long as it is wanted, and connects again whenever it is cut off.
+    """A subscription to a channel, which connects again whenever it is cut off.
 
     Args:
         dsn: the database; a pooler in front of it is bypassed, since it is sessions that listen.
-        settings: what can be set.
-        news: what to listen to.
+        settings: the service's settings.
+        news: the facts to listen for.
 
     Attributes:
         hears: set while nothing can be missed.

@@ -18,16 +18,16 @@ from service.settings import Settings
 
 log = structlog.get_logger()
 
-# A connection that lay idle for longer is asked whether it is still there; a dropped one that the kernel knows of is
-# noticed without asking. One that is in steady use costs no round trip for it.
+# A connection that lay idle for longer is tried by a query before it is lent, since it may have died unnoticed. One in
+# steady use is spared that round trip; and where the kernel knows that a connection is closed, nothing need be sent.
 _TRUSTED_IDLE_SECONDS = 30.0
 _CLOSE_SECONDS = 4.0
 _RELEASE_SECONDS = 1.0
 PLANNING = {
-    "enable_bitmapscan": "off",  # it reads all that a page could be of, where an index in the page's order reads a page
-    "jit": "off",  # its planning costs more than these statements
+    "enable_bitmapscan": "off",  # it reads every row that matches; an index in the order of the list reads one page
+    "jit": "off",  # a statement here takes less time to run than to compile
 }
-"""How statements are planned, here and where their plans are checked."""
+"""The planner's settings for every statement, here and where plans are checked (ADR 0018)."""
 
 _TAG = re.compile(r"/\* (\w+) \*/")
 
@@ -40,7 +40,7 @@ class _Connection(asyncpg.Connection):
         self.opened_at = self.used_at = monotonic()
 
     def get_reset_query(self) -> str:
-        """Reset nothing: the stock query costs a third of a small request."""
+        """Return nothing to reset by: the stock query would be one more round trip for each request (ADR 0003)."""
         return ""
 
     async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 -- asyncpg's signature
@@ -55,7 +55,15 @@ Connection: TypeAlias = Any
 
 @dataclass(frozen=True, slots=True)
 class PoolStatus:
-    """How many connections there are, in the terms of `/health/pool`."""
+    """The number of connections, in the terms of `/health/pool`.
+
+    Attributes:
+        size: those that are kept, POOL_SIZE.
+        checked_in: those that are idle.
+        checked_out: those in use.
+        overflow: those beyond `size`.
+        total: all of them.
+    """
 
     size: int
     checked_in: int
@@ -172,7 +180,7 @@ class Database:
                 raise
 
     async def acquire(self) -> Connection:
-        """Take a connection that is neither too old nor dead, in POOL_TIMEOUT; it has to be given back."""
+        """Take a connection that is neither too old nor dead, within POOL_TIMEOUT, to be given back by `release`."""
         try:
             async with asyncio.timeout(self._timeout):
                 while True:
@@ -185,7 +193,7 @@ class Database:
             raise Overloaded from None
 
     async def release(self, connection: Connection, error: BaseException | None) -> None:
-        """Give a connection back, with the error that its use ended in, if it did."""
+        """Give a connection back, with the error that its use ended in, or None."""
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             # After a failover these connections lead to what is now a replica.
             await self._pool.expire_connections()
@@ -221,7 +229,7 @@ class Database:
 
 
 class _Loan:
-    """One connection for the length of a block: a class, since a generator would cost a tenth of a small query."""
+    """A connection lent for the length of a block: a class and no generator, since every statement comes this way."""
 
     __slots__ = ("_connection", "_database")
 

@@ -19,7 +19,7 @@ from service.resources import resource_folder
 
 
 class Executor(Protocol):
-    """What a query runs on: `service.database.pool.Database`, or a connection."""
+    """An executor of queries: `service.database.pool.Database`, or a connection."""
 
     def fetch(self, query: str, *args: object) -> Coroutine[Any, Any, list[asyncpg.Record]]:
         """Return every row."""
@@ -32,14 +32,14 @@ class Executor(Protocol):
 
 
 class Adapter(AsyncPGAdapter):
-    """Run queries on asyncpg: a tenth of the stock adapter's cost a call, and no parameter too many or too few."""
+    """The adapter of aiosql to asyncpg (ADR 0001): it returns lists, and refuses a parameter too many or too few."""
 
     # aiosql makes an async generator of a list query for an asynchronous driver; a "synchronous" one just gets what the
     # methods below return, and that is an awaitable list.
     is_aio_driver = False
 
     def process_sql(self, query_name: str, op_type: SQLOperationType, sql: str) -> str:
-        """Turn `:name` into `$1`, and tag the statement so that whatever shows it shows its name.
+        """Turn `:name` into `$1`, and tag the statement with its name, so that logs and statistics show it.
 
         The name comes behind the first word: PostgreSQL 18's pg_stat_statements drops a comment that comes before it.
         """
