@@ -1,1 +1,1 @@
-"""What operators and load balancers ask."""
+"""Health: the routes that operators and load balancers ask."""

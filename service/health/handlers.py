@@ -1,4 +1,4 @@
-"""What operators and load balancers ask. Only a look at one's own state is free of the database."""
+"""The routes that operators and load balancers ask. Those about the process itself do without the database."""
 
 from dataclasses import asdict
 from time import perf_counter
@@ -100,9 +100,12 @@ async def get_metrics(request: web.Request) -> web.Response:
 
 
 async def check_schema(app: web.Application) -> tuple[str, str, str]:
-    """Tell how the database is, how its schema stands to the migrations that this code comes with, and its queries.
+    """Look at the database, the migrations that it has had, and the queries on it.
 
-    It is done when the service starts, so that the log tells at once what is wrong, and for each look at readiness.
+    This is done when the service starts, so that the log tells at once what is wrong, and for each look at readiness.
+
+    Returns:
+        `database`, `migrations` and `queries`, as `ReadinessChecks` has them.
     """
     database, needed = app[DATABASE], app[MIGRATIONS]
     try:
@@ -121,7 +124,7 @@ async def check_schema(app: web.Application) -> tuple[str, str, str]:
         if not _is_down(error):
             raise
         return "unavailable", "unknown", "unknown"
-    # What is left is what this release does not know.
+    # All that this release has is applied, so any other state is that of a migration that it does not know.
     return (
         "ok",
         "ok" if all(one.state is State.APPLIED for one in standings) else "ahead",

@@ -1,10 +1,10 @@
-"""What the queries about the database itself give."""
+"""The rows that the queries about the database itself give."""
 
 from service.schemas.fields import RowSchema, Text, about
 
 
 class ServerVersion(RowSchema):
-    """Which PostgreSQL answers."""
+    """The version of the PostgreSQL that answers."""
 
     server_version = Text(metadata=about("Its version.", "18.6"))
 

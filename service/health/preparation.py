@@ -1,4 +1,4 @@
-"""Whether the queries suit the schema: each is prepared, and its types are held against what its comment promises."""
+"""A check that the queries suit the schema: each is prepared, and its types are held against its comment's promises."""
 
 import asyncio
 from functools import cache
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class Preparation:
-    """Prepares every query once for each state of the schema, and remembers that all of them suited."""
+    """A check of every query, made once for each state of the schema; a state that suits them all is remembered."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -32,10 +32,10 @@ class Preparation:
 
         Args:
             database: the pool.
-            applied: the migrations that it has had. As long as they are the same, so is the answer once it is none.
+            applied: the ids of the migrations that it has had. While they are the same, the answer "none" stands.
 
         Raises:
-            what `Database` raises when it cannot be asked.
+            Exception: whatever `Database` raises where it cannot be asked.
         """
         async with self._lock:
             if applied == self._suited:
@@ -55,7 +55,7 @@ class Preparation:
 
 async def _reasons(connection: Connection, query: Query, registry: Registry) -> list[str]:
     try:
-        # Without a name it is forgotten with the next one, and a pooler has none to mix up.
+        # A statement without a name is forgotten with the next one, and a pooler has no name to mix up.
         prepared = await connection.prepare(query.sql, name="")
     except asyncpg.PostgresError as error:
         if is_unavailable(error):

@@ -1,4 +1,4 @@
-"""What health looks like on the wire."""
+"""The schemas of health on the wire."""
 
 from marshmallow import fields, validate
 
@@ -8,13 +8,13 @@ _VERDICT = validate.OneOf(["ok", "unavailable"])
 
 
 class Liveness(Representation):
-    """That the process answers."""
+    """Liveness: the process answers."""
 
     status = Text(validate=validate.OneOf(["ok"]), metadata=about("Always ok.", "ok"))
 
 
 class ReadinessChecks(Representation):
-    """What readiness depends on."""
+    """The conditions of readiness, one by one."""
 
     database = Text(validate=_VERDICT, metadata=about("Whether the database answers.", "ok"))
     migrations = Text(
@@ -32,7 +32,7 @@ class ReadinessChecks(Representation):
 
 
 class Readiness(Representation):
-    """Whether requests should be sent here."""
+    """Readiness: whether requests should be sent here."""
 
     status = Text(validate=_VERDICT, metadata=about("The verdict.", "ok"))
     checks = fields.Nested(
@@ -44,7 +44,7 @@ class Readiness(Representation):
 
 
 class DatabaseHealth(Representation):
-    """Whether the database answers, and how fast."""
+    """The state of the database: whether it answers, and how fast."""
 
     status = Text(validate=_VERDICT, metadata=about("The verdict.", "ok"))
     latency_ms = fields.Float(allow_none=True, metadata=about("Of one small query; null without an answer.", 0.42))

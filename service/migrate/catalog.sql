@@ -32,7 +32,8 @@ WHERE migration_id = :migration_id;
 
 -- name: get_index(name, table_name)^
 -- An index by its name, in the schema of its table, where it would be made; with the statement that drops it without
--- blocking anybody. No row means there is none. Who may not see what another session makes takes it for this one.
+-- blocking anybody. No row means there is none. A role that may not see which index another session makes takes it for
+-- this one.
 SELECT
     i.indisvalid,
     i.indrelid = to_regclass(:table_name) AS is_of_table,
@@ -49,7 +50,7 @@ WHERE c.relname = :name
     AND c.relnamespace = (SELECT t.relnamespace FROM pg_class AS t WHERE t.oid = to_regclass(:table_name));
 
 -- name: get_lock_holder()^
--- Who runs migrations in this database just now. No row means nobody, or nobody any more.
+-- The session that runs migrations in this database just now. No row means nobody, or nobody any more.
 SELECT
     l.pid,
     nullif(a.application_name, '') AS application_name,
@@ -69,11 +70,11 @@ WHERE l.locktype = 'advisory'
 SELECT current_schema();
 
 -- name: has_migration_table()$
--- Whether yoyo's own table is there yet: it is made by the first run.
+-- True if yoyo's own table is there: it is made by the first run.
 SELECT to_regclass('_yoyo_migration') IS NOT NULL;
 
 -- name: is_read_only()$
--- Whether nothing can be written here, as on a standby.
+-- True if nothing can be written here, as on a standby.
 SELECT current_setting('transaction_read_only')::boolean;
 
 -- name: list_applied()
@@ -83,7 +84,7 @@ FROM _yoyo_migration
 ORDER BY applied_at_utc, migration_id;
 
 -- name: list_blockers(pid)
--- Whom a session waits for. A role that may not see the activity of others learns no more than their process.
+-- The sessions that a session waits for. A role that may not see the activity of others learns no more than their pid.
 SELECT
     b.pid,
     nullif(a.application_name, '') AS application_name,
@@ -94,7 +95,7 @@ LEFT JOIN pg_stat_activity AS a ON a.pid = b.pid
 ORDER BY b.pid;
 
 -- name: list_checksums()
--- What has been noted of each migration, begun ones included.
+-- The notes on each migration, begun ones included.
 SELECT migration_id, checksum, out_of_order, is_unfinished
 FROM _migration_checksum
 ORDER BY migration_id;
@@ -110,11 +111,11 @@ WHERE NOT i.indisvalid
 ORDER BY name;
 
 -- name: may_create_tables()$
--- Whether this role may create tables where the migrations would; NULL where no schema of its search_path exists.
+-- True if this role may create tables where the migrations would; NULL where no schema of its search_path exists.
 SELECT has_schema_privilege(current_schema(), 'CREATE');
 
 -- name: may_read_checksums()$
--- Whether the runner's own table is there, and this role may read it.
+-- True if the runner's own table is there, and this role may read it.
 SELECT coalesce(has_table_privilege(to_regclass('_migration_checksum'), 'SELECT'), false);
 
 -- name: note_checksum(migration_id, checksum, out_of_order)!

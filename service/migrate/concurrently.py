@@ -24,11 +24,11 @@ _DROP: Final = re.compile(
 
 
 class IndexChange(NamedTuple):
-    """What one file does.
+    """The index that one file makes or drops.
 
     Attributes:
-        index_name: of the index.
-        table_name: of its table, as the file writes it; None where the index is not made, but dropped.
+        index_name: its name.
+        table_name: the name of its table, as the file writes it; None where the index is not made, but dropped.
     """
 
     index_name: str
@@ -36,7 +36,7 @@ class IndexChange(NamedTuple):
 
 
 def read_index_change(id_: str, text: str) -> IndexChange:
-    """Return what a file that is not transactional does.
+    """Read which index a file that is not transactional makes or drops.
 
     Raises:
         MigrationError: it is not one statement, or not one that can be repeated after it was cut off.
@@ -67,12 +67,12 @@ def resume(connection: psycopg.Connection, id_: str, change: IndexChange, *, was
 
     Args:
         connection: to the database, outside of a transaction.
-        id_: of the migration.
-        change: what it does to an index.
+        id_: the id of the migration.
+        change: the index that it makes or drops.
         was_begun: whether a run has begun it as it is now, and was cut off before it could note the end.
 
     Returns:
-        whether it is still to be done, and what was repaired: a few words, or none.
+        Whether the statement is still to be run, and what was repaired: a few words, or none.
 
     Raises:
         MigrationError: there is such an index, and no run has begun it.

@@ -1,4 +1,4 @@
-"""What migrating raises, and how the database's own errors become it."""
+"""The error that migrating raises, and the database's own errors turned into it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Run one migration after another through yoyo, on the session that holds the lock, and note each with what it did."""
+"""The execution of migrations, one after another, through yoyo, on the session that holds the lock."""
 
 import getpass
 import glob
@@ -50,7 +50,7 @@ class Execution:
             backend: yoyo's, on the session that holds the lock.
             dsn: the database.
             direction: which of the two files of a migration is run.
-            conduct: how to behave.
+            conduct: how to behave towards others.
 
         Raises:
             MigrationError: this user may not migrate.
@@ -69,7 +69,7 @@ class Execution:
         catalog.create_checksum_table(self._connection)
 
     def note(self, migrations: Iterable[Migration]) -> None:
-        """Note the content of what was applied before it was noted with it, taking it for what the files say today."""
+        """Note the checksums of migrations that were applied when none were noted, as their files have them today."""
         for migration in migrations:
             catalog.note_checksum(
                 self._connection, migration_id=migration.id, checksum=migration.checksum, out_of_order=False
@@ -121,7 +121,7 @@ class Execution:
                 if attempt >= self._conduct.attempts:
                     tries = "once" if attempt == 1 else f"{attempt} times"
                     raise self._failure(migration, f"{why}. It was tried {tries}, and changed nothing.") from error
-                # Of several that gave way to each other, one comes first.
+                # Runs that gave way to each other wait for different times, so that one of them comes first.
                 pause = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311 -- no secret
                 self._conduct.report(Progress("retrying", migration.id, pause, why))
                 time.sleep(pause)
@@ -154,7 +154,7 @@ class Execution:
             ) from error
 
     def _kept(self, error: psycopg.Error) -> str:
-        """Say what is left of a migration that failed in its transaction."""
+        """Say what was kept of a migration that failed in its transaction."""
         if self._connection.broken:
             return "The connection was lost: `status` tells whether it was kept"
         if isinstance(error, psycopg.errors.NoActiveSqlTransaction):
@@ -165,7 +165,7 @@ class Execution:
         try:
             self._process(steps)
         except psycopg.Error:
-            # Here alone: what has been done is no less begun where it is the note that fails.
+            # Only where the statement failed: where noting it fails, the work has been done and stays begun.
             with suppress(psycopg.Error):
                 catalog.cancel_work(self._connection, migration_id=migration.id)
             raise

@@ -1,4 +1,4 @@
-"""What stands in `migrations/`: each migration with its header and its way back, held against `checksums.txt`."""
+"""The files of `migrations/`: each migration with its header and its rollback, held against `checksums.txt`."""
 
 import hashlib
 import re
@@ -33,11 +33,11 @@ class Migration:
     Attributes:
         id: the file's name without `.sql`: `0003.create-tasks`.
         path: the file that applies it.
-        text: what it says.
+        text: its SQL, comments included.
         checksum: the SHA-256 of it, in hexadecimal.
         header: its entries by name, each in one line: `depends`, `transactional`, `lock_timeout`, `statement_timeout`,
-            `Purpose`, `Locks`, `Order`. What it leaves out is not in there.
-        rollback: what the file says that takes it back; None where there is none.
+            `Purpose`, `Locks`, `Order`. An entry that it leaves out is not in there.
+        rollback: the SQL that takes it back; None where there is none.
         loses: what the rollback says under `Loses:`; empty where it says nothing.
     """
 
@@ -51,32 +51,32 @@ class Migration:
 
     @property
     def number(self) -> int:
-        """The number that it begins with, by which it is ordered."""
+        """The number that its id begins with, and that orders migrations."""
         return int(self.id[:4])
 
     @property
     def rollback_path(self) -> Path:
-        """The file that takes it back, whether it is there or not."""
+        """The path of its rollback, whether the file is there or not."""
         return self.path.with_suffix(".rollback.sql")
 
     @property
     def locks_path(self) -> Path:
-        """The file that says what it locks, whether it is there or not."""
+        """The path of the file that says what it locks, whether the file is there or not."""
         return self.path.with_suffix(".locks.txt")
 
     @property
     def is_transactional(self) -> bool:
-        """Whether it happens whole or not at all."""
+        """True if it happens whole or not at all."""
         return self.header.get("transactional") != "false"
 
     @property
     def goes_after(self) -> bool:
-        """Whether it goes after the code that belongs to it, by its header."""
+        """True if it goes after the code that belongs to it, by `Order:` in its header."""
         return self.header.get("Order", "").startswith("after")
 
     @property
     def loses_data(self) -> bool:
-        """Whether to take it back loses what cannot be had again."""
+        """True if to take it back loses what cannot be had again."""
         return not self.loses.startswith("nothing")
 
 
@@ -114,9 +114,9 @@ def read_migrations(folder: Path, *, check: bool = True) -> tuple[Migration, ...
 
 
 def checksums(migrations: Sequence[Migration]) -> str:
-    """Return what `checksums.txt` should say: a line for each file, in the order of their numbers.
+    """Return the text of `checksums.txt` as it should be: a line for each file, in the order of their numbers.
 
-    Two branches that each add a migration meet at its end, so that git asks which of them comes first.
+    Two branches that each add a migration both add to its end, so that git asks which of them comes first.
     """
     return "".join(
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
@@ -176,7 +176,7 @@ def _read(path: Path) -> Migration:
 def _header(text: str) -> dict[str, str]:
     """Return the entries of the comment that a file begins with.
 
-    What the runner reads is one line. What people read goes on until the next entry, or an empty line.
+    An entry that the runner reads is one line. One for people goes on until the next entry, or an empty line.
     """
     entries: dict[str, str] = {}
     key = None

@@ -1,8 +1,8 @@
-"""What each migration locks of what is there before it, so that a DBA reads it before it runs.
+"""The locks that each migration takes on tables that are there before it, for a DBA to read before it runs.
 
-It is measured (`measuring.py`), and stands beside the migration in `NNNN.verb-words.locks.txt`: a line for each table,
-each way. What is measured on empty tables holds for full ones, too, but for what the rows bring about: a migration that
-changes rows also locks what their triggers and foreign keys touch, in ROW EXCLUSIVE at most, as every write does.
+They are measured (`measuring.py`), and stand beside the migration in `NNNN.verb-words.locks.txt`: a line for each table
+and direction. What is measured on empty tables holds for full ones, too, but for what the rows bring about: a migration
+that changes rows also locks what their triggers and foreign keys touch, in ROW EXCLUSIVE at most, as every write does.
 """
 
 import re
@@ -36,20 +36,20 @@ _LINE = re.compile(
     rf"({_NOTHING}|(?P<mode>{_MODE}) +(?P<table>\S.*?)(  (?P<work>scans|rewrites))?)"
 )
 _NAME = r"[a-z_][\w.]*\b"
-# The SHARE of ACCESS SHARE is another.
+# The SHARE in ACCESS SHARE is no mode of its own.
 _CLAIM = re.compile(rf"(?<!ACCESS )\b(?P<mode>{_MODE}) on (?P<tables>{_NAME}((, {_NAME})* and {_NAME})?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What one file of a migration does to one table that is there before.
+    """The lock that one file of a migration takes on one table that is there before it.
 
     Attributes:
         direction: which of the two files.
         mode: the mode of the lock as the manual of PostgreSQL writes it, `ACCESS EXCLUSIVE`. Of several, one that stops
             what they stop together.
         table: its name, with its schema where that is not in the search_path; a view is a table here.
-        work: what is done to the whole table meanwhile: it is read, it is written anew, or neither.
+        work: the work on the whole table under the lock: it is read, it is written anew, or neither.
     """
 
     direction: Direction
@@ -73,7 +73,7 @@ def in_order(locks: Iterable[Lock]) -> tuple[Lock, ...]:
 
 
 def manifest(migration: Migration, locks: Sequence[Lock]) -> str:
-    """Return what the file says that stands beside a migration."""
+    """Return the text of the file that stands beside a migration and says what it locks."""
     lines = [_TITLE.format(migration.id)]
     for direction in DIRECTIONS:
         lines += [
@@ -85,7 +85,7 @@ def manifest(migration: Migration, locks: Sequence[Lock]) -> str:
 
 
 def read(migration: Migration) -> tuple[Lock, ...] | None:
-    """Read what a migration locks, as it was written down; None where it was not.
+    """Read the locks of a migration from the file beside it; None where there is no such file.
 
     Raises:
         MigrationError: the file cannot be understood.
@@ -117,11 +117,11 @@ def read(migration: Migration) -> tuple[Lock, ...] | None:
 
 
 def mismatches(migration: Migration, locks: Sequence[Lock]) -> Iterator[str]:
-    """Yield where the `Locks:` of a migration's header is not what its apply has been measured to do, and what to do.
+    """Yield a sentence for each point in which `Locks:` in the header is not what was measured, with what to do.
 
     Args:
         migration: the migration.
-        locks: what was measured of it.
+        locks: those that were measured of it.
     """
     said = migration.header.get("Locks", "")
     applying = [lock for lock in locks if lock.direction == "apply"]
@@ -133,7 +133,7 @@ def mismatches(migration: Migration, locks: Sequence[Lock]) -> Iterator[str]:
         yield f"It takes {mode} on {table}, which `Locks:` does not say: write `{mode} on {table}`, and for how long."
     for mode, table in sorted(claimed - taken):
         yield f"`Locks:` says {mode} on {table}, which it does not take: leave that out."
-    # Who looks at a table takes ACCESS SHARE on it, which may be said and is not measured.
+    # To read a table takes ACCESS SHARE on it, which the header may say, though it is not measured.
     if not taken and not said.startswith(("none", "ACCESS SHARE")):
         yield "It locks nothing that is there before it: write `Locks: none on existing tables.`"
     by_work = defaultdict(list)

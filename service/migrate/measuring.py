@@ -1,4 +1,4 @@
-"""Measure what migrations lock: each is run on a database of its own, and PostgreSQL is asked before it lets go."""
+"""Measuring the locks of migrations: each is run on a database of its own, and asked about before it lets go."""
 
 import time
 from collections import defaultdict
@@ -20,14 +20,15 @@ from service.migrate.locks import Direction, Lock, Work, in_order, joined
 from service.migrate.session import connect
 
 _POLL_SECONDS = 0.002
-# What a query reads is the planner's choice, and depends on the rows. What else locks a table reads it, or does not.
+# Whether a query reads the whole of a table is the planner's choice, and depends on the rows. Any other statement does
+# so always, or never.
 _MODES_OF_QUERIES = frozenset({"ROW SHARE", "ROW EXCLUSIVE"})
 
 _catalog = aiosql.from_path(Path(__file__).with_name("measuring.sql"), "psycopg", mandatory_parameters=True)
 
 
 class _Relation(NamedTuple):
-    """What can be locked, and how its table stands.
+    """A relation that can be locked, and the state of its table.
 
     Attributes:
         table: the name of the table that it is, or belongs to.
@@ -74,7 +75,7 @@ def _refuse_what_is_in_use(dsn: Dsn) -> None:
 
 
 def _make_tables_of_the_runner(dsn: Dsn) -> None:
-    """Have the runner apply what does nothing, so that its own tables are there for migrations that name them."""
+    """Have the runner apply a migration that does nothing: so its own tables are there for those that name them."""
     with TemporaryDirectory(prefix="task-service-") as name:
         folder = Path(name)
         (folder / "0001.do-nothing.sql").write_text("-- depends:\n")
@@ -143,7 +144,7 @@ def _relations(connection: psycopg.Connection) -> dict[int, _Relation]:
 def _locked(
     connection: psycopg.Connection, session: psycopg.Connection, before: Mapping[int, _Relation]
 ) -> dict[str, str]:
-    """Return in which mode a session has locked which of the tables that were there before."""
+    """Return the mode in which a session has locked each of the tables that were there before, by their names."""
     modes = defaultdict(set)
     for oid, mode in _catalog.list_locks(connection, pid=session.info.backend_pid):
         if oid in before:

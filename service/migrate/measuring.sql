@@ -22,7 +22,7 @@ END;
 $$;
 
 -- name: is_waiting(pid)$
--- Whether a session waits for another one's transaction to end.
+-- True if a session waits for another one's transaction to end.
 SELECT EXISTS (
     SELECT FROM pg_locks AS l
     WHERE l.pid = :pid
@@ -50,8 +50,9 @@ WHERE l.pid = :pid
     AND l.mode <> 'AccessShareLock';
 
 -- name: list_relations()
--- What can be locked: tables and views, by their own names; indexes by their table's, since whoever uses that locks them,
--- too; a sequence that belongs to a column by its table's. Not those of PostgreSQL, of yoyo, and of the runner.
+-- The relations that can be locked: tables and views, by their own names; indexes by their table's, since whoever uses
+-- that locks them, too; a sequence that belongs to a column by its table's. Left out are those of PostgreSQL, of yoyo
+-- and of the runner.
 -- `file` changes when a table is rewritten; `scans` grows when it is read from one end to the other.
 SELECT
     c.oid,

@@ -1,4 +1,4 @@
-"""What a run would do: the SQL of each pending migration, with what it locks and for how long it may."""
+"""The plan of a run: the SQL of each pending migration, with what it locks and for how long it may."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from service.migrate.standing import problems
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One migration that is pending.
+    """A migration that is pending, as a step of the plan.
 
     Attributes:
         id: its name.
@@ -22,8 +22,8 @@ class Step:
         is_transactional: whether it happens whole or not at all.
         lock_timeout: for how long a statement waits for a lock, as PostgreSQL reads it.
         statement_timeout: for how long a statement may go on.
-        locks: what it does to tables that are there before; None where that has not been measured.
-        sql: what is run.
+        locks: those that it takes on tables that are there before; None where they have not been measured.
+        sql: the SQL that is run.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do.
+    """The run that `apply` would make.
 
     Attributes:
         problems: why it would be refused; empty where it would not.

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, and how long it waits for others."""
+"""The progress of a run, told while it goes on, and its conduct towards others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One thing that happened.
+    """An event of a run.
 
     Attributes:
         event: `applied` and `rolled back` end a migration; `waiting`, `retrying` and `repaired` come before that.
@@ -31,7 +31,7 @@ def _tell_nobody(_progress: Progress) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """How a run behaves towards whoever else uses the database.
+    """The conduct of a run towards whoever else uses the database.
 
     Attributes:
         patience: for how many seconds it waits for another run.

@@ -1,4 +1,4 @@
-"""Apply and roll back migrations through yoyo's API: one migration at a time, one runner at a time.
+"""The runner of migrations, through yoyo's API: one migration at a time, one runner at a time.
 
 Left to itself, yoyo knows a migration by its name alone, skips one that it cannot read, commits it before it notes it
 as applied, and leaves a row in its lock table when it is killed. So every migration is read, and held against what has
@@ -126,7 +126,7 @@ def rollback(
 
 
 def _read_applied(connection: psycopg.Connection) -> dict[str, Applied]:
-    """Return what each applied migration is known by, oldest first; nothing where none ever was."""
+    """Return what the database knows of each migration that was applied to it, by id, oldest first."""
     if catalog.get_schema(connection) is None:
         raise MigrationError("Its user may use no schema of the search_path: grant USAGE on the one with the tables.")
     if not catalog.has_migration_table(connection):

@@ -32,8 +32,8 @@ catalog = aiosql.from_path(Path(__file__).with_name("catalog.sql"), "psycopg", m
 
 
 def reachable(dsn: Dsn) -> Dsn:
-    """Bypass a pooler, add what the string leaves open, and name the database as yoyo cannot misread it."""
-    # As a parameter, because yoyo does not decode %20 in a path.
+    """Return the connection string past a pooler, with defaults for what it leaves open."""
+    # The name of the database goes into a parameter, because yoyo does not decode %20 in a path.
     parameters = {**_DEFAULTS, **dict(dsn.parameters), "dbname": dsn.database}
     return replace(dsn.direct, parameters=tuple(parameters.items()))
 
@@ -92,6 +92,6 @@ def _lock(connection: psycopg.Connection, dsn: Dsn, conduct: Conduct) -> None:
 
 
 def described(pid: int, name: str | None, state: str | None, seconds: float | None) -> str:
-    """Say who a session is and what it does; not its statement, since that may hold what belongs to users."""
+    """Describe a session: its process, name and state, but not its statement, which may hold what belongs to users."""
     doing = f"{state} for {seconds:.0f} s" if state and seconds is not None else state
     return f"process {pid} ({', '.join(filter(None, (name or 'no name', doing)))})"

@@ -45,8 +45,8 @@ def difference(dsn: Dsn, expected: str, name: str, pg_dump: Path | None = None) 
 
     Args:
         dsn: the database; a pooler in front of it is bypassed.
-        expected: what `dump` should return.
-        name: what to call that in the diff.
+        expected: the text that `dump` should return.
+        name: the name of that text in the diff.
         pg_dump: the program, of the server's major version; if not given, it is looked for.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How a database stands to the migrations that this code comes with: what it lacks, and what it has had otherwise."""
+"""The standing of a database to the migrations that this code comes with: some it lacks, some it has had otherwise."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from service.migrate.files import Migration
 
 
 class State(StrEnum):
-    """How a migration stands."""
+    """The state of a migration, by its file and by what the database knows of it."""
 
     APPLIED = "applied"
     PENDING = "pending"
@@ -22,7 +22,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a database knows of a migration that it has had.
+    """The knowledge that a database has of a migration that was applied to it.
 
     Attributes:
         applied_at: since when; None where that was not asked.
@@ -58,12 +58,12 @@ class Standing:
 
     @property
     def is_applied(self) -> bool:
-        """Whether the database has it."""
+        """True if the database has it."""
         return self.state not in {State.PENDING, State.OUT_OF_ORDER}
 
 
 def compare(migrations: Sequence[Migration], applied: Mapping[str, Applied]) -> list[Standing]:
-    """Tell of every migration how it stands, in the order of their numbers.
+    """Compare files and history: return the standing of every migration, in the order of their numbers.
 
     Args:
         migrations: those of the folder.
@@ -84,7 +84,7 @@ def compare(migrations: Sequence[Migration], applied: Mapping[str, Applied]) -> 
 
 
 def problems(standings: Iterable[Standing], *, allow_out_of_order: bool = False) -> list[str]:
-    """Return why nobody should go on from a history that is not that of the files; nothing where it is."""
+    """Return the reasons not to go on from this history; none where it is that of the files."""
     return [
         one.problem for one in standings if one.problem and not (allow_out_of_order and one.state is State.OUT_OF_ORDER)
     ]
@@ -107,7 +107,7 @@ def _of_pending(migration: Migration, last_applied: int) -> Standing:
 
 
 def _of_gone(id_: str, was: Applied, last: int, pending: Mapping[str, str]) -> Standing:
-    """Tell of one that was applied and has no file here."""
+    """Return the standing of a migration that was applied and has no file here."""
     if new_name := pending.get(was.checksum or ""):
         state, problem = State.RENAMED, f"was renamed to {new_name} after it was applied. Give it its name back."
     elif _number(id_) > last:

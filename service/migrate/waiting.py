@@ -1,4 +1,4 @@
-"""Whom a migration waits for: a look at it from another session, while its own is busy waiting."""
+"""The sessions that a migration waits for, seen from another one, while its own is busy waiting."""
 
 import threading
 import time
@@ -17,10 +17,10 @@ _LOOK_SECONDS = 0.25
 
 
 class Watch:
-    """Tells for whom a session waits, while the block goes on.
+    """A watch over a session, which tells for whom it waits, while the block goes on.
 
     Attributes:
-        blockers: whom it waited for when that was last seen; empty where nobody was in its way.
+        blockers: the sessions that it waited for when last seen, in words; empty where nobody was in its way.
     """
 
     def __init__(self, dsn: Dsn, pid: int, migration_id: str, report: Report) -> None:
