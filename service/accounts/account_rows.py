@@ -1,4 +1,4 @@
-"""What the queries of accounts take and give beside the schemas of the wire."""
+"""The rows that the queries of accounts take and give, beside the schemas of the wire."""
 
 from hashlib import sha256
 
@@ -13,7 +13,7 @@ _TIME = "2026-11-22T09:30:00.123456Z"
 
 
 class UserKey(RowSchema):
-    """Which user."""
+    """The key of a user."""
 
     id = fields.UUID(metadata=about("The id of the user.", USER_EXAMPLE))
 
@@ -26,14 +26,14 @@ class UserDraft(RowSchema):
 
 
 class Credentials(UserKey):
-    """What a log-in is checked against."""
+    """The credentials that a log-in is checked against."""
 
     email = Text(metadata=about("In its canonical form.", "me@example.com"))
     password_hash = Text(metadata=about("The hash of the password.", _HASH))
 
 
 class SessionKey(RowSchema):
-    """Which session, of whom."""
+    """The key of a session."""
 
     user_id = fields.UUID(metadata=about("Whose it is.", USER_EXAMPLE))
     id = fields.UUID(metadata=about("The `sid` of its access tokens.", _SESSION))
@@ -119,7 +119,7 @@ class LoginAttempt(RowSchema):
 
 
 class LoginFailures(RowSchema):
-    """How often a log-in has failed of late."""
+    """The number of log-ins that have failed of late."""
 
     subject = Binary(metadata=about("Of which account, or from which address.", sha256(b"account").digest()))
     failures = fields.Integer(metadata=about("How often.", 3))

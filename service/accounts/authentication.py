@@ -1,4 +1,4 @@
-"""Who is calling, and whether it may: by the access token of a request (RFC 6750), wherever a route is not public."""
+"""Authentication: a route that is not public answers only callers with an access token (RFC 6750) that allows it."""
 
 from aiohttp import hdrs, web
 
@@ -11,7 +11,11 @@ from service.http.problems import Problem
 
 @web.middleware
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Set the caller, or refuse. What the router refuses is passed on: there is nothing there to protect."""
+    """Set the caller of a request, or refuse it. What the router refuses is passed on: there is nothing to protect.
+
+    Raises:
+        Problem: `unauthenticated`, `invalid_token`, or `insufficient_scope`.
+    """
     match = request.match_info
     if match.http_exception is None and not is_public(match.handler):
         caller = request[CALLER] = _identify(request)
@@ -21,7 +25,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
 
 
 def _identify(request: web.Request) -> Caller:
-    """Return whom the token was issued to; no request asks the database for it."""
+    """Return the caller that the token was issued to, without asking the database."""
     try:
         caller = request.app[TOKENS].verify(_bearer_token(request))
     except InvalidToken:

@@ -10,7 +10,7 @@ from service.database.queries import Executor, queries
 from service.http.replies import Record
 
 _SECRET_BYTES = 32
-# Known to those who look for secrets where none should be.
+# So that a scanner for leaked secrets knows one when it sees it.
 _SECRET_PREFIX = "tsc_"  # noqa: S105 -- no secret, but what begins one
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 
@@ -35,7 +35,7 @@ def check_name(name: str) -> str:
 
 
 def hash_secret(secret: str) -> bytes:
-    """Return what is stored of a secret; it is random, so nothing slower than SHA-256 is needed."""
+    """Return the SHA-256 digest that is stored of a secret, which is random and needs nothing slower."""
     return hashlib.sha256(secret.encode()).digest()
 
 

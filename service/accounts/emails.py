@@ -6,7 +6,7 @@ from service.accounts.unicode import nfkc
 
 MAX_LENGTH = 255
 
-# The library refuses .local, .test and their kin, which is for those who send mail; internal addresses end so.
+# The library refuses .local, .test and their kin, to which no mail can be sent; but internal addresses end so.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 

@@ -140,7 +140,7 @@ async def change_password(request: web.Request) -> web.Response:
 
 
 async def _is_password(request: web.Request, attempt: Attempt, user: Record | None, password: str) -> bool:
-    """Tell whether a password is a user's, and count it as a failure if not; nobody's takes as long to tell.
+    """Tell whether a password is the user's, and count a failure if not; without a user that takes as long.
 
     Raises:
         Problem: `too_many_requests`.

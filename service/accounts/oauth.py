@@ -104,7 +104,7 @@ async def _find_client(request: web.Request, client_id: str, secret: str) -> Rec
 
 def _credentials(request: web.Request, form: dict[str, str]) -> _Credentials:
     """Return the id and the secret that a client sent, by one way of the two (RFC 6749, section 2.3.1)."""
-    # Of another scheme it is no way for a client to authenticate, and says nothing here.
+    # A header of another scheme is no way for a client to authenticate, and does not count here.
     lines = [line for line in request.headers.getall(hdrs.AUTHORIZATION, ()) if line[:6].lower() == "basic "]
     if not lines:
         if "client_id" not in form or "client_secret" not in form:

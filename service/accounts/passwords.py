@@ -29,15 +29,15 @@ _COMMON = frozenset(
     (Path(__file__).parent / "common_passwords" / "common-passwords.txt").read_text(encoding="utf-8").splitlines()
 )
 
-# bcrypt releases the GIL, so that a thread a core keeps every core busy; of waiting ones there are only so many that
-# the last is still answered within a few seconds.
+# bcrypt releases the GIL, so a thread for each core keeps all of them busy. Only so many passwords may wait that the
+# last is still answered within a few seconds.
 _THREADS = os.cpu_count() or 1
 _MAX_WAITING = 8 * _THREADS
 _NICENESS = 10
 
 
 class Passwords:
-    """Hashes and checks passwords in a bounded executor.
+    """A bounded executor that hashes and checks passwords.
 
     Args:
         pepper: the secret key of the MAC.
@@ -114,7 +114,7 @@ PASSWORDS = web.AppKey("passwords", Passwords)
 
 
 def is_common(password: str) -> bool:
-    """Tell whether a password in NFKC is, but for case and outer white space, one of those that are tried first."""
+    """Tell whether a password in NFKC is, but for case and outer white space, one of the common ones."""
     return password.strip().casefold() in _COMMON
 
 

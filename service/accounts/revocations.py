@@ -16,9 +16,9 @@ from service.database.queries import Executor, queries
 from service.http.replies import Record
 
 _EVER = datetime.min.replace(tzinfo=UTC)
-# A row has the time at which its transaction began, and is seen when that has committed; few take so long.
+# A row bears the time at which its transaction began, and is seen once that has committed; few take so long.
 _LONGEST_TRANSACTION = timedelta(minutes=1)
-# So few that neither the event loop nor the timeout of a statement notices, even when everybody has been logged out.
+# Few enough for the event loop and the timeout of a statement, even when everybody has been logged out.
 _PAGE_SIZE = 5000
 
 
@@ -61,7 +61,7 @@ class Revocations:
         ):
             self.add(rows)
             moment, id_ = rows[-1]["created_at"], rows[-1]["id"]
-            # By the clock that created_at is of.
+            # By the clock of PostgreSQL, as created_at is.
             self._known_until = rows[-1]["read_at"] - _LONGEST_TRANSACTION
 
 

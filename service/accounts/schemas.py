@@ -1,4 +1,4 @@
-"""What accounts look like on the wire."""
+"""The schemas of accounts on the wire."""
 
 from marshmallow import EXCLUDE, ValidationError, fields
 
@@ -29,10 +29,10 @@ class Password(Text):
 
 
 class NewPassword(Password):
-    """A password that is to be one from now on, and so none of those that are tried first."""
+    """A password that is to be set, and so none of the common ones."""
 
     def clean(self, value: str) -> str:
-        """Normalise the password, or refuse it; it is not repeated."""
+        """Normalise the password, or refuse a common one, without repeating it."""
         password = super().clean(value)
         if is_common(password):
             raise ValidationError(Message("Must not be one of the passwords that are tried first.", "common"))
@@ -54,34 +54,34 @@ _TIME = "2026-11-22T09:30:00.123456Z"
 
 
 class Registration(Schema):
-    """What registers a person."""
+    """A registration."""
 
     email = Email(required=True, metadata=_EMAIL)
     password = NewPassword(required=True, load_only=True, validate=length(8, 256), metadata=_NEW_PASSWORD)
 
 
 class Login(Schema):
-    """What logs a person in. No rule about length: a password that breaks it is just a wrong one."""
+    """A log-in. There is no rule about length: a password that breaks it is just a wrong one."""
 
     email = Text(required=True, metadata=_EMAIL)
     password = Password(required=True, load_only=True, metadata=_PASSWORD)
 
 
 class RefreshTokenHolder(Schema):
-    """What prolongs a session, or ends it."""
+    """A refresh token, sent to prolong its session or to end it."""
 
     refresh_token = Text(required=True, load_only=True, metadata=_REFRESH_TOKEN)
 
 
 class PasswordChange(Schema):
-    """What changes a password. The current one is under no rule: one that breaks it is just a wrong one."""
+    """A change of password. The current one is under no rule: one that breaks it is just a wrong one."""
 
     current_password = Password(required=True, load_only=True, metadata=_PASSWORD)
     new_password = NewPassword(required=True, load_only=True, validate=length(8, 256), metadata=_NEW_PASSWORD)
 
 
 class TokenPair(Representation):
-    """What a log-in or a refresh gives, in the terms of RFC 6749, section 5.1."""
+    """The tokens that a log-in or a refresh gives, in the terms of RFC 6749, section 5.1."""
 
     access_token = Text(metadata=about("Goes into `Authorization: Bearer`.", "eyJhbGciOiJIUzI1NiJ9…"))
     token_type = Text(metadata=about("How to send it.", "Bearer"))
@@ -99,7 +99,7 @@ class User(Representation):
 
 
 class TokenRequest(Schema):
-    """What a service client asks for a token with (RFC 6749, section 4.4.2); any other parameter is ignored."""
+    """A service client's request for a token (RFC 6749, section 4.4.2); any other parameter is ignored."""
 
     grant_type = Text(required=True, metadata=about("`client_credentials`, and no other.", "client_credentials"))
     scope = Text(metadata=about("Of the client's scopes, those that are needed, with spaces; all by default.", _SCOPE))
@@ -113,7 +113,7 @@ class TokenRequest(Schema):
 
 
 class ClientToken(Representation):
-    """What a service client is given (RFC 6749, section 5.1)."""
+    """The access token of a service client (RFC 6749, section 5.1)."""
 
     access_token = Text(metadata=about("Goes into `Authorization: Bearer`.", "eyJhbGciOiJIUzI1NiJ9…"))
     token_type = Text(metadata=about("How to send it.", "Bearer"))
@@ -122,7 +122,7 @@ class ClientToken(Representation):
 
 
 class OAuthError(Representation):
-    """Why a client is given no token (RFC 6749, section 5.2)."""
+    """The reason why a client gets no token (RFC 6749, section 5.2)."""
 
     error = Text(metadata=about("What programs read.", "invalid_client"))
     error_description = Text(metadata=about("What is wrong in this case.", "Send a live secret of the client."))

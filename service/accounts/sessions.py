@@ -45,7 +45,7 @@ class RefreshToken:
 
     @classmethod
     def new(cls, user_id: UUID) -> Self:
-        """Return the first one of a new session."""
+        """Draw the first token of a new session."""
         return cls(UUID(bytes=user_id.bytes), uuid4(), token_bytes(_SECRET_BYTES))
 
     @classmethod
@@ -69,7 +69,7 @@ class RefreshToken:
 
     @property
     def hash(self) -> bytes:
-        """What is stored of it."""
+        """The SHA-256 digest that is stored of it."""
         return sha256(str(self).encode()).digest()
 
     @property
@@ -83,11 +83,11 @@ class RefreshToken:
 
 
 class Sessions:
-    """Begins, prolongs and ends sessions.
+    """The sessions of users, to be begun, prolonged and ended.
 
     Args:
-        tokens: what signs access tokens.
-        revocations: what this process refuses.
+        tokens: the access tokens, to be signed.
+        revocations: those that this process knows, to which ended sessions are added.
         ttl: for how many seconds a refresh token is good.
     """
 

@@ -27,7 +27,7 @@ class Attempt:
 
 
 class Throttle:
-    """Refuses log-ins for an account, or from an address, of which too many have failed.
+    """A throttle: it refuses log-ins for an account, or from an address, of which too many have failed.
 
     A window of 15 minutes begins with the first failure. A log-in is admitted before its password is checked; then it
     is noted when the password was wrong, and admitted once more when it was right. So of however many guesses at once,
@@ -45,7 +45,7 @@ class Throttle:
         self._failures_per_address = failures_per_address
 
     def attempt(self, request: web.Request, email: str) -> Attempt:
-        """Return what a log-in counts as.
+        """Return a log-in as it is counted.
 
         Args:
             request: the log-in.
@@ -55,7 +55,7 @@ class Throttle:
         return Attempt(self._mac("account", account), self._mac("address", address))
 
     async def admit(self, executor: Executor, attempt: Attempt) -> None:
-        """Let a log-in pass.
+        """Let a log-in pass, or refuse it.
 
         Raises:
             Problem: `too_many_requests`, with the seconds until the end of the window.
@@ -94,6 +94,6 @@ THROTTLE = web.AppKey("throttle", Throttle)
 
 
 def _network(address: str) -> str:
-    """Return what counts as one address."""
+    """Return the network that counts as one address: an address of IPv4, or a /64 of IPv6."""
     found = ip_address(address)
     return address if isinstance(found, IPv4Address) else str(int(found) >> _IPV6_HOST_BITS)

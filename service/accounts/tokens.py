@@ -34,7 +34,7 @@ class InvalidToken(Exception):  # noqa: N818 -- RFC 6750 calls the state that
 
 
 class Tokens:
-    """Signs access tokens and checks them.
+    """The access tokens of the service, to be signed and checked.
 
     Args:
         secret: the key of HS256, at least 32 bytes; empty where there is none, and HS256 is not accepted.
@@ -44,7 +44,7 @@ class Tokens:
         ttl: how long a token lives, in seconds.
 
     Attributes:
-        public_keys: as JWKs (RFC 7517), what others verify tokens with, now and once the next keys sign.
+        public_keys: the JWKs (RFC 7517) that others verify tokens with, now and once the next keys sign.
     """
 
     def __init__(self, secret: str, keys: Sequence[SigningKey], issuer: str, audience: str, *, ttl: int) -> None:
@@ -63,8 +63,7 @@ class Tokens:
         if secret:
             self._verifying[self._secret_id] = "HS256", secret
         self._jwt = jwt.PyJWT(_OPTIONS)
-        # Checking a signature costs more than the rest of a small request; what was checked stays right until it
-        # expires.
+        # To check a signature is costly, and a token that was right stays right until it expires.
         self._remembered: dict[str, tuple[Caller, float]] = {}
 
     def issue(self, user_id: UUID, session_id: UUID) -> str:
@@ -76,7 +75,7 @@ class Tokens:
         return self._sign({"sub": str(client_id), "client_id": str(client_id), "scope": " ".join(sorted(scopes))})
 
     def verify(self, token: str) -> Caller:
-        """Return whom a token was issued to.
+        """Return the caller that a token was issued to.
 
         Raises:
             InvalidToken: it is malformed, expired, not yet valid, or not one of ours.
@@ -117,7 +116,7 @@ class Tokens:
 
 
 def _caller(claims: Mapping[str, Any]) -> Caller:
-    """Return whom claims are about.
+    """Return the caller that claims are about.
 
     Raises:
         ValueError: they are neither a user's nor a client's.

@@ -73,9 +73,9 @@ def _queries_in_order(order: str) -> tuple[Any, Any, Any]:
 
 
 def _bounds(asked: Mapping[str, Any], after: Position | None) -> dict[str, object]:
-    """Say where the list is read from, and how far.
+    """Return the bounds of the page, as parameters of its query.
 
-    Of two bounds where reading begins, the cursor is the nearer one: it was made of a task of this list.
+    Where reading begins, a cursor takes the place of the filter: it was made of a task that had passed it.
     """
     created_after, created_before = asked.get("created_after", _EARLIEST), asked.get("created_before", _LATEST)
     if asked["sort"] == NEWEST_FIRST:

@@ -1,4 +1,4 @@
-"""What tasks look like on the wire."""
+"""The schemas of tasks on the wire."""
 
 import re
 from typing import Any
@@ -34,7 +34,7 @@ _SPACE = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u
 
 
 class Title(Text):
-    """What is to be done, in a line."""
+    """The title of a task: what is to be done, in a line."""
 
     pattern = rf"^[^\u0000]*[^\u0000{_SPACE}][^\u0000]*$"
 
@@ -43,19 +43,19 @@ class Title(Text):
 
 
 class StatusName(Text):
-    """The name of a status. What cannot be one is told here; which names there are, the database knows."""
+    """The name of a status. A string that cannot be one is refused here; which names there are, the database knows."""
 
     pattern = f"^{_STATUS_NAME.pattern}$"
 
     def clean(self, value: str) -> str:
-        """Refuse what task_statuses_status_format_check does not let be a name."""
+        """Refuse a name that task_statuses_status_format_check would refuse."""
         if not _STATUS_NAME.fullmatch(value):
             raise ValidationError(Message("There is no such status.", "unknown_status"))
         return value
 
 
 class TaskCreate(Schema):
-    """What makes a task. `status` and `completed` are two ways to say one thing; the database knows if they agree."""
+    """A new task. `status` and `completed` are two ways to say one thing; the database knows if they agree."""
 
     title = Title(required=True)
     description = Text(load_default=None, allow_none=True, validate=length(0, 2000), metadata=_DESCRIPTION)
@@ -64,7 +64,7 @@ class TaskCreate(Schema):
 
 
 class TaskUpdate(Schema):
-    """What changes a task: a merge patch (RFC 7396), where absent means unchanged and null clears."""
+    """A change of a task: a merge patch (RFC 7396), where absent means unchanged and null clears."""
 
     title = Title()
     description = Text(allow_none=True, validate=length(0, 2000), metadata=_DESCRIPTION)
@@ -80,7 +80,7 @@ _order = validate.OneOf(
 
 
 class TaskListQuery(Schema):
-    """What a list of tasks can be asked for."""
+    """The query string of a list of tasks."""
 
     status = StatusName(metadata=about("Only tasks in this status.", "in_progress"))
     completed = QueryFlag(metadata=about("Only tasks that are completed, or only those that are not.", example=True))

@@ -1,4 +1,4 @@
-"""What the queries of tasks take and give beside the schemas of the wire."""
+"""The rows that the queries of tasks take and give, beside the schemas of the wire."""
 
 from marshmallow import fields
 
@@ -10,19 +10,19 @@ _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class TaskOwner(RowSchema):
-    """Whose tasks."""
+    """The owner of tasks."""
 
     user_id = fields.UUID(metadata=about("The user in the path, else the caller.", USER_EXAMPLE))
 
 
 class TaskKey(TaskOwner):
-    """Which task."""
+    """The key of a task."""
 
     id = fields.UUID(metadata=about("The id of the task.", "5d1c9c1e-6b0a-4f6e-8f57-2f0c8d0e4b11"))
 
 
 class TaskAtVersions(TaskKey):
-    """Which task, if it is as the caller knows it."""
+    """The key of a task, and the versions at which the caller knows it."""
 
     versions = fields.List(
         fields.Integer(), allow_none=True, metadata=about("The versions that If-Match allows; NULL means any.", [1])
@@ -41,7 +41,7 @@ class TaskDraft(TaskCreate):
 
 
 class TaskChanges(TaskUpdate):
-    """What changes of a task: what is absent of a merge patch is NULL, and leaves its column alone."""
+    """The changes of a task: a member that the merge patch leaves out is NULL, and leaves its column alone."""
 
     replaces_description = Flag(
         required=True, metadata=about("Whether `description` counts, which may be NULL itself.", example=False)
@@ -49,14 +49,14 @@ class TaskChanges(TaskUpdate):
 
 
 class TaskFilter(RowSchema):
-    """What a list of tasks is narrowed to."""
+    """The filter of a list of tasks."""
 
     status = Text(allow_none=True, metadata=about("Only tasks in this status; NULL means in any.", "incomplete"))
     completed = Flag(allow_none=True, metadata=about("Only those that are done, or are not.", example=False))
 
 
 class TaskSearch(TaskFilter):
-    """What a search of tasks is narrowed to."""
+    """The filter of a search of tasks."""
 
     q = Text(metadata=about("The text that the title or the description holds.", "plants"))
 
