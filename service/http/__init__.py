@@ -1,1 +1,1 @@
-"""What every route shares: problems, bodies, replies, pages, preconditions."""
+"""HTTP: the parts that every route shares, such as problems, bodies, replies, pages and preconditions."""

@@ -1,4 +1,4 @@
-"""Where a request comes from, whether proxies are in front of the service or not."""
+"""The address that a request comes from, with proxies in front of the service or without."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 

@@ -1,4 +1,4 @@
-"""What the application lends to every request."""
+"""The keys of the application, by which a request reaches what it shares with all others."""
 
 import asyncio
 from pathlib import Path
@@ -25,7 +25,7 @@ READ_TIMEOUT = web.AppKey("read_timeout", float)
 REFUSING = web.AppKey("refusing", asyncio.Event)
 """Set once the time for new requests is over; those that were accepted before are still being answered."""
 REQUIRE_IF_MATCH = web.AppKey("require_if_match", bool)
-"""Whether a change without If-Match is refused."""
+"""True if a change without If-Match is refused."""
 TRUSTED_PROXIES: web.AppKey[tuple[Network, ...]] = web.AppKey("trusted_proxies", tuple)
 """The networks of the proxies whose X-Forwarded-For is believed."""
 

@@ -1,4 +1,4 @@
-"""Who is calling, and whose tasks a request is about."""
+"""The caller of a request, and the owner of the tasks that it is about."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -18,11 +18,11 @@ _PUBLIC = "is_public"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom an access token was issued to: a user in a session, or a service client.
+    """The holder of an access token: a user in a session, or a service client.
 
     Attributes:
-        id: of the user or the client.
-        session_id: of the user's session; None for a client.
+        id: the id of the user or the client.
+        session_id: the id of the user's session; None for a client.
         scopes: what a client may do; empty for a user, who may do everything with what is the user's.
     """
 
@@ -32,7 +32,7 @@ class Caller:
 
     @property
     def is_client(self) -> bool:
-        """Whether this is a service client and no user."""
+        """True if this is a service client and no user."""
         return self.session_id is None
 
     @property
@@ -65,7 +65,7 @@ def owner(request: web.Request) -> UUID:
 
 
 def account_gone() -> Problem:
-    """Say that the user whose tasks the request is about is gone; a client gets to read `not_found` in its place."""
+    """Make the problem for a request about a user who is gone; a client gets to read `not_found` in its place."""
     return Problem("invalid_token", "The account that the token was issued to is gone.")
 
 

@@ -1,8 +1,8 @@
-"""What is counted, and how Prometheus is told.
+"""The metrics of the service: counted by each worker, and told to Prometheus of all.
 
 A request adds to one row of numbers, that of its method, route and status, in memory that all workers share. So each
-worker can tell what all of them have counted, and what a worker has counted outlives it. It also costs a fifth of what
-the counters of prometheus_client do; that library is left to write the text.
+worker can tell what all of them have counted, and what a worker has counted outlives it. prometheus_client is left to
+write the text.
 """
 
 import asyncio
@@ -59,8 +59,8 @@ class SharedCounts:
     """The memory that workers count in: each writes to its own part, and any reads all.
 
     Attributes:
-        parts: one for each worker.
-        worker: whose this is, from 0.
+        parts: the part of each worker.
+        worker: the number of the worker whose this is, from 0.
     """
 
     parts: "tuple[memoryview[float], ...]"
@@ -68,20 +68,20 @@ class SharedCounts:
 
     @classmethod
     def of(cls, workers: int) -> list[Self]:
-        """Make the memory, in the process that will fork the workers; return what each of them gets."""
+        """Make the memory, in the process that will fork the workers, and return it once for each of them."""
         cells = memoryview(mmap(-1, workers * _PART * _FLOAT_BYTES)).cast("d")
         parts = tuple(cells[index * _PART : (index + 1) * _PART] for index in range(workers))
         return [cls(parts, index) for index in range(workers)]
 
 
 class Metrics(Collector):
-    """What one worker counts, and what it tells of all.
+    """The counts of one worker, and the metrics of all.
 
     Args:
-        counts: where to; what stands in its part is that of the worker that this one replaces, and is counted on.
-        router: every route.
-        database: whose pool is told of.
-        pool_max: how many connections that may have.
+        counts: the memory; a worker that replaces another counts on from what stands in its part.
+        router: the routes, whose paths are labels.
+        database: the pool of this worker.
+        pool_max: the greatest number of connections that the pool may have.
     """
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
@@ -98,7 +98,7 @@ class Metrics(Collector):
         self._own[_PID] = os.getpid()
 
     def count(self, request: web.Request, status: int, seconds: float) -> None:
-        """Count a request that was answered: on the hot path, at less than a microsecond."""
+        """Count a request that was answered, in so many seconds. This is on the hot path."""
         resource = request.match_info.route.resource
         labels = (
             request.method if request.method in _METHODS else _METHODS[-1],
@@ -110,12 +110,12 @@ class Metrics(Collector):
         own[row + _BUCKETS + bisect_left(_BOUNDS, seconds)] += 1
 
     def text(self) -> bytes:
-        """Tell all, in Prometheus' text format."""
+        """Return the metrics of all workers, in Prometheus' text format."""
         self._note_pool()
         return generate_latest(self)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the requests of all workers together; what is of a process, with the worker as a label."""
+        """Yield the metrics: requests of all workers together, pools and processes with the worker as a label."""
         yield InfoMetricFamily("service", "The release that answers.", {"version": version("task-service")})
         yield from self._requests()
         yield from self._pools()
@@ -123,7 +123,7 @@ class Metrics(Collector):
 
     @asynccontextmanager
     async def noting(self) -> AsyncIterator[None]:
-        """While the block runs, keep what other workers tell of this one's pool less than a second or so old."""
+        """Note the state of this worker's pool every second, while the block runs, for other workers to tell of."""
 
         async def note() -> None:
             while True:
@@ -197,7 +197,7 @@ class Metrics(Collector):
         yield from (maxima, connections)
 
     def _all_processes(self) -> Iterator[Metric]:
-        """Yield what prometheus_client knows of a process, of every worker's."""
+        """Yield what prometheus_client knows of a process, for the process of each worker."""
         families: dict[str, Metric] = {}
         for worker, _, process in self._workers():
             for family in process.collect():

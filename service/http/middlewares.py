@@ -25,7 +25,7 @@ _TRACE = re.compile(r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16}
 
 @web.middleware
 async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a request, whatever happens, and say so in the log."""
+    """Answer a request, whatever happens, then log and count it."""
     started = perf_counter()
     app, headers = request.app, request.headers
     draining = app[DRAINING]

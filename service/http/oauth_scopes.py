@@ -16,7 +16,7 @@ SCOPES: Final = {
 
 _TASKS: Final = "/api/{user_id}/tasks"
 _TASK: Final = "/api/{user_id}/tasks/{id}"
-# By method and path: the scopes, any one of which will do.
+# The scopes, any one of which will do, by method and path.
 _TABLE: Final = {
     ("GET", _TASKS): (READ,),
     ("POST", _TASKS): (WRITE,),

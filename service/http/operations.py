@@ -1,4 +1,4 @@
-"""What a route promises, said where its handler stands; `service.http.describing.openapi` makes the document of it."""
+"""The promises of a route, made where its handler stands, from which `describing.openapi` makes the document."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def operation(  # noqa: PLR0913 -- one for each thing that a route can promise
     refusals: tuple[str, ...] = (),
     asks_database: bool = True,
 ) -> Callable[[HandlerT], HandlerT]:
-    """Say what a handler promises; the arguments are the attributes of `Operation`."""
+    """Mark a handler with its promises; the arguments are the attributes of `Operation`."""
     promised = Operation(answers, body, media_types, query, headers, refusals, asks_database)
 
     def mark(handler: HandlerT) -> HandlerT:

@@ -22,7 +22,7 @@ _NO_ID = UUID(int=0)  # RFC 9562, section 5.9: it is nothing's id, and comes bef
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page of a list ordered by `(created_at, id)` begins: right after this pair, in either direction."""
+    """The start of a page in a list ordered by `(created_at, id)`: right after this pair, in either direction."""
 
     created_at: datetime
     id: UUID

@@ -235,7 +235,7 @@ KINDS = {
     )
 }
 
-# What the framework refuses by itself, by status.
+# The codes of what aiohttp refuses by itself, by status.
 _FRAMEWORK_CODES: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "bad_request",
     HTTPStatus.NOT_FOUND: "not_found",

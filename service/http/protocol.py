@@ -30,13 +30,13 @@ class Protocol(web.RequestHandler):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is here whose answer has not been sent; else the next request is waited for."""
+        """True if a request is here whose answer has not been sent; else the next request is waited for."""
         return self._waiter is None or self._waiter.done()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, and set or stop the clock of a head that is not complete."""
         super().data_received(data)
-        # What came has not completed a head: there was none yet, or aiohttp still waits for the next.
+        # These bytes have completed no head: there was none yet, or aiohttp still waits for the next.
         if self._request_count == 0 or not self.is_busy:
             if self._head_timer is None:
                 self._head_timer = self._loop.call_later(self._head_timeout, self._refuse_slow_head)
@@ -104,6 +104,6 @@ def _answer(problem: Problem, path: str, given_id: str | None) -> web.Response:
 
 
 def protocol_factory(server: web.Server, **options: Any) -> Any:  # noqa: ANN401 -- what aiohttp's own takes and gives
-    """Return what makes a `Protocol` for each connection of a listening socket."""
+    """Return a factory that makes a `Protocol` for each connection of a listening socket."""
     loop = asyncio.get_running_loop()
     return lambda: Protocol(server, loop=loop, **options)

@@ -1,7 +1,7 @@
 """Replies: the single place where rows become bytes.
 
-A marshmallow schema is the contract of every response, but not the loop: from it a serialiser of rows is derived once,
-whose output equals `schema.dump` (a property test proves it) at a tenth of its cost.
+A marshmallow schema is the contract of every response, but does not dump each row: a serialiser of rows is derived from
+it once, whose output equals that of `schema.dump`, as a property test proves.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +18,7 @@ from service.schemas.fields import Flag, IsSet, Schema, Text, Timestamp
 
 Record = Mapping[str, Any]
 
-# What orjson writes just as these fields do.
+# The fields whose values orjson writes just as they do.
 _NATIVE_FIELDS = (Flag, Text, Timestamp, fields.Integer, fields.UUID)
 
 
@@ -48,7 +48,7 @@ def reply_json(value: object, *, status: int = 200, headers: Mapping[str, str] |
 
 @cache
 def row_serialiser(schema: Schema) -> Callable[[Record], dict[str, Any]]:
-    """Derive from a schema what turns a row into the dict that orjson writes as `schema.dump` would have it.
+    """Derive from a schema a function that turns a row into the dict that orjson writes as `schema.dump` would have it.
 
     Raises:
         TypeError: a field is of a class whose JSON orjson does not write by itself.

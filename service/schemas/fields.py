@@ -64,7 +64,7 @@ class RowSchema(Schema):
 
 
 class Binary(fields.Field[bytes]):
-    """Bytes, as a digest is."""
+    """Bytes, such as a digest."""
 
 
 class Text(fields.String):
@@ -76,7 +76,7 @@ class Text(fields.String):
         "unstorable": Message("Must hold neither NUL nor a lone surrogate.", "invalid_character"),
     }
     pattern = r"^[^\u0000]*$"
-    """What the OpenAPI document says of the string when it is sent; subclasses say more."""
+    """The pattern that the OpenAPI document has for the string when it is sent; subclasses have a narrower one."""
 
     def _deserialize(self, value: object, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
@@ -155,7 +155,7 @@ class QueryTimestamp(fields.AwareDateTime):
 
 
 class IsSet(fields.Boolean):
-    """Whether another column has a value: `completed` says it of `completed_at`."""
+    """A flag that says whether another column has a value: `completed` says it of `completed_at`."""
 
     def _serialize(self, value: object, attr: str | None, obj: Any, **kwargs: Any) -> bool:
         return value is not None
@@ -175,7 +175,7 @@ def not_blank(value: str) -> str:
 
 
 def about(description: str, example: object) -> dict[str, Any]:
-    """Make the metadata of a field: what the document says of it, and shows."""
+    """Make the metadata of a field: its description, and its example."""
     return {"description": description, "examples": [example]}
 
 

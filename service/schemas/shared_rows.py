@@ -1,4 +1,4 @@
-"""What the queries take and give that all features share."""
+"""The rows of the queries that all features share."""
 
 from hashlib import sha256
 
@@ -10,7 +10,7 @@ USER_EXAMPLE = "0b6f7d53-8a4e-4c1e-9a45-3f1d2c5b7a90"
 
 
 class PurgeBatch(RowSchema):
-    """How much is purged in one transaction."""
+    """The size of a batch, which is purged in one transaction."""
 
     batch_size = fields.Integer(metadata=about("How many rows at most.", 1000))
 
@@ -29,7 +29,7 @@ class IdempotencyAttempt(IdempotencyKey):
 
 
 class IdempotencyLock(RowSchema):
-    """Whether a keyed write can go on."""
+    """The outcome of locking a key: whether its write can go on."""
 
     is_held = Flag(metadata=about("Whether no other transaction holds the key.", example=True))
     has_user = Flag(metadata=about("Whether the user is there; known only where the key is held.", example=True))

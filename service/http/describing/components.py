@@ -1,4 +1,4 @@
-"""What the OpenAPI document says once and refers to: header fields, parameters, problems, security."""
+"""The parts of the OpenAPI document that it says once and refers to: header fields, parameters, problems, security."""
 
 from typing import Any, Final
 

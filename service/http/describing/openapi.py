@@ -35,11 +35,11 @@ from service.http.problems import KINDS, Kind
 from service.schemas.fields import QueryInteger, Representation, Schema, Text
 
 _PROBLEM_TYPE: Final = "application/problem+json"
-# What any request may meet, whatever it asks for.
+# The problems that any request may meet, whatever it asks for.
 _ALWAYS: Final = ("bad_request", "expectation_failed", "internal_error", "request_timeout")
 _WITH_A_BODY: Final = ("payload_too_large", "unsupported_media_type")
 _WITH_JSON: Final = ("invalid_json", "validation_error")
-# The header fields that a request is refused by.
+# The problems that a header field may be answered with.
 _BY_HEADER: Final = {
     "Idempotency-Key": (
         "idempotency_in_progress",
@@ -110,7 +110,7 @@ def refusals(route: web.RouteDef) -> list[Kind]:
 
 
 class _Converter(OpenAPIConverter):
-    """apispec's, which also knows our fields, and that an answer has all of its members."""
+    """The converter of apispec, which also knows our fields, and that an answer has all of its members."""
 
     def field2property(self, field: Field[Any]) -> Json:
         described: Json = super().field2property(field)
@@ -212,7 +212,7 @@ def _responses(route: web.RouteDef, spec: APISpec, converter: _Converter) -> Jso
     for status, kinds in sorted(by_status.items()):
         name, refused = _refused(kinds, route.method)
         if answer := responses.get(str(status)):
-            # Of one status, and told apart by their media types.
+            # An answer and a problem of one status are told apart by their media types.
             answer["description"] = f"{answer['description']}\n\n{refused['description']}"
             answer["content"] |= refused["content"]
             continue

@@ -33,7 +33,7 @@ _POLICY: Final = {
     )
 }
 
-# Of what it may load the page says the rest itself: its own style and script, by their hashes.
+# The page itself says what else it may load: its own style and script, by their hashes.
 _CATALOGUE_POLICY: Final = {
     "Content-Security-Policy": (
         "connect-src 'none'; font-src 'none'; frame-src 'none'; img-src 'none'; object-src 'none'; "
@@ -101,7 +101,7 @@ async def get_catalogue(request: web.Request) -> web.Response:
     path = request.app[CATALOGUE]
     if path is None or not path.is_file():
         raise Problem("not_found")
-    # It is read anew each time, since it is made anew while the service runs.
+    # Read anew each time, since it may be made anew while the service runs.
     return web.Response(body=path.read_bytes(), content_type="text/html", charset="utf-8", headers=_CATALOGUE_POLICY)
 
 
