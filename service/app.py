@@ -52,9 +52,9 @@ def create_app(settings: Settings, database: Database, counts: SharedCounts) -> 
     """Return the application; it closes neither the database nor anything else that it was given.
 
     Args:
-        settings: what can be set.
+        settings: the service's settings.
         database: the pool.
-        counts: what this process counts in.
+        counts: the memory that this process counts in.
 
     Raises:
         MigrationError: the migrations that the code comes with are not as they were checked in.

@@ -27,7 +27,7 @@ PublicKey: TypeAlias = Ed25519PublicKey | RSAPublicKey
 _MIN_RSA_BITS = 2048  # RFC 7518, section 3.3
 _NEW_RSA_BITS = 3072
 _TIME = re.compile(r"[0-9]{8}T[0-9]{6}(?:\.[0-9]{1,6})?Z")
-# What a public key is made of, and nothing else, goes into its thumbprint (RFC 7638, section 3.2; RFC 8037, section 2).
+# The members that make up a public key, and so its thumbprint (RFC 7638, section 3.2; RFC 8037, section 2).
 _REQUIRED_MEMBERS = {"OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 
 
@@ -62,7 +62,7 @@ class SigningKey:
 
 
 def thumbprint(jwk: Mapping[str, str]) -> str:
-    """Return what names a key and follows from the key alone: the SHA-256 thumbprint of its JWK (RFC 7638)."""
+    """Return the SHA-256 thumbprint of a JWK (RFC 7638), which names the key and follows from it alone."""
     required = {name: jwk[name] for name in _REQUIRED_MEMBERS[jwk["kty"]]}
     digest = hashlib.sha256(orjson.dumps(required, option=orjson.OPT_SORT_KEYS)).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

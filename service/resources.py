@@ -1,4 +1,4 @@
-"""Where `sql/`, `migrations/` and `docs/` are: at the top of a checkout, inside the package that a wheel installs."""
+"""The folders `sql/`, `migrations/` and `docs/`: at the top of a checkout, or in the package that a wheel installs."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_folder(name: str) -> Path:
-    """Return the folder `name` that travels with the package: "sql", "migrations", or of "docs" what it needs of it."""
+    """Return the folder `name`: "sql", "migrations", or "docs", of which a wheel has what the service needs."""
     installed = _PACKAGE / name
     return installed if installed.is_dir() else _PACKAGE.parent / name

@@ -54,7 +54,7 @@ def serve(settings: Settings, dsn: Dsn, listener: socket.socket, on_ready: Calla
     """Serve until SIGTERM or SIGINT, then drain: finish what was accepted, within SHUTDOWN_TIMEOUT.
 
     Args:
-        settings: what can be set.
+        settings: the service's settings.
         dsn: the database, whose schema is as the code needs it.
         listener: the bound socket.
         on_ready: called once requests are answered.
@@ -71,7 +71,7 @@ def serve(settings: Settings, dsn: Dsn, listener: socket.socket, on_ready: Calla
 
 
 async def _go_on() -> None:
-    """Wait for nobody."""
+    """Return at once: one process by itself has no others to wait for before it drains."""
 
 
 @asynccontextmanager
@@ -85,11 +85,11 @@ async def serving(
     """Answer requests on a bound socket while the block runs, and drain at its end.
 
     Args:
-        settings: what can be set.
+        settings: the service's settings.
         dsn: the database.
         listener: the bound socket.
-        counts: what this process counts in, where there are others beside it.
-        on_closed: awaited at the end, when nobody is accepted any more and before anybody is asked to leave.
+        counts: the memory that this process counts in, where there are others beside it.
+        on_closed: awaited at the end, when no connection is accepted any more and before any is asked to close.
 
     Raises:
         DatabaseUnusable: it cannot be reached, or refuses.

@@ -78,7 +78,7 @@ class Settings:
 
     @property
     def is_production(self) -> bool:
-        """Whether this is production, where nothing is generated, nothing embedded and nothing migrated at start."""
+        """True in production, where nothing is generated, nothing embedded and nothing migrated at start."""
         return self.app_env == "production"
 
     @classmethod
@@ -86,7 +86,7 @@ class Settings:
         """Read the environment and, outside production, `env_file` for what the environment leaves out.
 
         Args:
-            env_file: what development may keep its settings in.
+            env_file: the file that development may keep its settings in.
             with_keys: whether the secrets are needed. Migrations need none, so that who applies them need hold none;
                 without this, secrets that are not set are empty, and no key is read.
 

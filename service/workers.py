@@ -53,18 +53,18 @@ class _Worker:
 
     @property
     def number(self) -> int:
-        """Its number in the logs and the metrics."""
+        """The number that it has in the logs and the metrics."""
         return self.counts.worker + 1
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has answered requests, or could have."""
+        """True if it has ever been ready to answer requests."""
         with suppress(BlockingIOError):
             self.said += os.read(self.pipe, 4096)
         return self.said == _READY
 
     def exit_code(self) -> int | None:
-        """Return how it ended, once: minus the signal, where it was one; None while it runs."""
+        """Return its exit code, once: minus the signal, where one ended it; None while it runs."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         return os.waitstatus_to_exitcode(status) if pid else None
 
@@ -139,7 +139,7 @@ def serve_by_workers(settings: Settings, dsn: Dsn, listener: socket.socket, on_r
     No thread may run in the process that calls this.
 
     Args:
-        settings: what can be set; each worker has a pool of its own.
+        settings: the service's settings; each worker has a pool of its own.
         dsn: the database, whose schema is as the code needs it.
         listener: the bound socket, which is closed at the end.
         on_ready: called once all workers answer requests.

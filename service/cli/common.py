@@ -1,4 +1,4 @@
-"""What the commands share: refusing in a line, the database, and one question put to it."""
+"""The parts that commands share: refusing in a line, the database, and one question put to it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ from service.serve import ServeError
 from service.settings import Settings, SettingsError
 
 YEAR_SECONDS = 365 * 86_400
-# So that `sql stats` has something to tell of it.
+# Only with this library does PostgreSQL count statements, for `sql stats` to tell of.
 _COUNTING = {"shared_preload_libraries": "pg_stat_statements"}
 _T = TypeVar("_T")
 # Each has a message of one line.
@@ -43,7 +43,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 
 class Refusal(click.ClickException):
-    """What a user did, or a machine lacks: a line on stderr, and exit code 1."""
+    """A refusal, for what a user did or a machine lacks: a line on stderr, and exit code 1."""
 
     def show(self, file: object = None) -> None:
         """Print the message alone."""
@@ -52,7 +52,7 @@ class Refusal(click.ClickException):
 
 
 class WrongSettings(Refusal):
-    """What is set is wrong: exit code 2."""
+    """A refusal of settings that are wrong: exit code 2."""
 
     exit_code = 2
 
@@ -73,8 +73,8 @@ def write_or_compare(contents: Mapping[Path, str], command: str, *, only_check: 
     """Write files that are generated, with a line for each; or say which has drifted, and exit with 1.
 
     Args:
-        contents: what each should say.
-        command: what writes them, for whoever has to.
+        contents: the text of each, as it should be.
+        command: the command that writes them, to be named where one has drifted.
         only_check: whether to write nothing.
         as_json: whether to say it in JSON.
     """
@@ -93,14 +93,14 @@ def write_or_compare(contents: Mapping[Path, str], command: str, *, only_check: 
 
 @contextmanager
 def database(settings: Settings) -> Iterator[Dsn]:
-    """Name the database: that of DATABASE_URL, or in development the embedded one, which runs while the block does."""
+    """Lend the database: that of DATABASE_URL, or in development the embedded one, which runs while the block does."""
     if settings.database_url is not None:
         for note in settings.database_url.notes:
             click.echo(f"DATABASE_URL: {note}", err=True)
         yield settings.database_url
     else:
         with embedded.running(settings.data_dir / "postgres", options=_COUNTING) as server:
-            # Of two commands at the same moment, one does.
+            # Of two commands at the same moment, one creates it, and the other is told that it exists.
             with suppress(psycopg.errors.UniqueViolation), psycopg.connect(server.dsn.libpq_url) as connection:
                 connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
             yield server.dsn

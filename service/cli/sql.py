@@ -1,4 +1,4 @@
-"""What is proved about `sql/`, written down, and measured."""
+"""The commands about `sql/`: check it, write its catalogue, and say what it costs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
