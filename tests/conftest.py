@@ -1,4 +1,4 @@
-"""What every test can ask for: a real PostgreSQL, a database of its own, the service on it, and people who use it."""
+"""The fixtures of every test: a real PostgreSQL, a database of its own, the service on it, and people who use it."""
 
 import asyncio
 import os
@@ -197,7 +197,7 @@ class Answer:
 
     @property
     def told(self) -> tuple[int, Any]:
-        """What it tells, but for the request that it belongs to."""
+        """The status and the body, but for what names the request that it belongs to."""
         own = {"request_id", "instance"}
         body = {name: value for name, value in self.body.items() if name not in own} if self.body else self.text
         return self.status, body

@@ -25,7 +25,7 @@ _TALKATIVE = {"LOG_LEVEL": "debug", "DEBUG": "true"}
 
 
 VARIABLES = frozenset(field.name.upper() for field in dataclasses.fields(Settings))
-"""What the service reads of its environment."""
+"""The variables that the service reads of its environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Process:
 
     @property
     def url(self) -> str:
-        """Where it serves."""
+        """The URL that it serves on."""
         greeting = next(line for line in self.said if line.startswith("Serving on "))
         return greeting.split()[2].rstrip(".")
 
@@ -53,12 +53,12 @@ class Process:
 
 
 def bare_environ() -> dict[str, str]:
-    """The environment, without what the service reads of it."""
+    """Return the environment, without what the service reads of it."""
     return {name: value for name, value in os.environ.items() if name not in VARIABLES}
 
 
 def command(cwd: Path, *args: str, **variables: str) -> dict[str, Any]:
-    """Everything to start a command of the service with, seeing these variables of ours and no other."""
+    """Return the arguments of Popen for a command of the service, which sees these variables of ours and no other."""
     quick = {"PORT": "0", "BCRYPT_COST": "4", "DATA_DIR": str(cwd / "data"), "LOG_FORMAT": "json"}
     return {
         "args": [sys.executable, "-m", "service", *args],
@@ -102,7 +102,7 @@ def folder() -> Iterator[Path]:
 
 
 def postgres_processes(data_dir: Path) -> list[psutil.Process]:
-    """Every process of a PostgreSQL whose data are below this folder."""
+    """Return every process of a PostgreSQL whose data are below this folder."""
     found = []
     for process in psutil.process_iter():
         try:

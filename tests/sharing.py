@@ -1,7 +1,7 @@
 """Fixtures for tests that need users of their own, but no database of their own: one service for a whole module.
 
-To make a database and start a service costs fifty times what most of these tests do. What they change belongs to users
-that nobody else knows, and every statement is limited to its user. A test that changes more than that asks for a
+To make a database and start a service takes longer than most of these tests. What they change belongs to users that
+nobody else knows, and every statement is limited to its user. A test that changes more than that asks for a
 database with `dsn`, and starts a service on it. A folder's conftest takes these fixtures in the place of its parent's.
 """
 

@@ -226,7 +226,7 @@ def _basic(name: str, secret: str) -> dict[str, str]:
 
 
 def _bodies(secret: str) -> list[tuple[str, dict[str, Any]]]:
-    """What a caller may send by mistake: a path, and options of aiohttp's client."""
+    """Requests that a caller may send by mistake: a path, and options of aiohttp's client."""
     login = {"email": "nobody@example.com", "password": "a password"}
     return [
         ("/api/auth/register", {"json": {"email": secret, "password": secret}}),

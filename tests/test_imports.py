@@ -1,4 +1,4 @@
-"""What serves loads neither the prover nor what is under the GPL, whatever it imports on its way."""
+"""A process that serves loads neither the prover nor what is under the GPL, whatever it imports on its way."""
 
 import subprocess
 import sys

@@ -43,12 +43,12 @@ def worker_pids(service: Process) -> set[int]:
 
 
 async def gone(pids: set[int]) -> bool:
-    """Whether none of these processes runs any more."""
+    """Tell whether none of these processes runs any more."""
     return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids)
 
 
 async def said(service: Process, text: str) -> bool:
-    """Whether this is in the log."""
+    """Tell whether this is in the log."""
     return text in service.errors.read_text()
 
 
@@ -70,13 +70,13 @@ async def scrape(api: Api) -> dict[tuple[str, frozenset[tuple[str, str]]], float
 
 
 async def lives_counted(api: Api) -> float:
-    """How many requests for liveness the service says to have answered."""
+    """Return the number of requests for liveness that the service says to have answered."""
     labels = frozenset({("method", "GET"), ("route", "/health/live"), ("status", "200")})
     return (await scrape(api)).get(("http_requests_total", labels), 0)
 
 
 async def replaced(service: Process, killed: int, count: int) -> bool:
-    """Whether a worker has been replaced."""
+    """Tell whether a worker has been replaced."""
     pids = worker_pids(service)
     return killed not in pids and len(pids) == count
 

@@ -53,7 +53,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_dsn: Dsn) -> Run
 
 
 async def _said(run: Run, *args: str) -> Any:
-    """What a command prints as JSON."""
+    """Run a command, and return the JSON that it prints."""
     result = await run(*args, "--json")
     assert (result.exit_code, result.stderr) == (0, ""), result.output
     return json.loads(result.stdout)

@@ -71,7 +71,7 @@ async def _new_client(service: Service, anybody: Api, scopes: set[str]) -> tuple
 
 
 def _told(answer: Answer) -> Any:
-    """What an answer tells, its header fields too, but for the request that it belongs to."""
+    """Return all that an answer tells, header fields too, but for the request that it belongs to."""
     headers = {name: value for name, value in answer.headers.items() if name.lower() not in {"x-request-id", "date"}}
     return *answer.told, headers
 

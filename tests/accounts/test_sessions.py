@@ -56,7 +56,7 @@ def _refused(answer: Answer) -> bool:
 
 
 async def _is_live(user: Api, pair: Any) -> bool:
-    """Whether the access token of a pair works; the refresh token must not be told to do otherwise."""
+    """Tell whether the access token of a pair works: 200 or 401, and nothing else."""
     answer = await _with(user, pair).get("/api/users/me")
     assert answer.status in {200, 401}
     return answer.status == 200

@@ -73,7 +73,7 @@ async def _statuses(api: Api, times: int, email: str = _ALICE, client: str | Non
 
 
 def _told(answer: Answer) -> dict[str, object]:
-    """What a refusal says, but for what differs from request to request."""
+    """Return all that a refusal tells, but for what differs from request to request."""
     assert (answer.status, answer.code) == (429, "too_many_requests"), answer.text
     return {**answer.body, "request_id": None}
 

@@ -1,4 +1,4 @@
-"""What a flood of log-ins costs everybody else: `python -m tests.benchmarks.logins`.
+"""The cost of a flood of log-ins to everybody else: `python -m tests.benchmarks.logins`.
 
 The service runs in a process of its own on an embedded PostgreSQL, with the default cost of a password. While more log
 in than it can check, `/health/live` and a user's own account are asked for, fifty times a second each, and what that

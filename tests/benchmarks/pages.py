@@ -1,4 +1,4 @@
-"""What a page of a list costs: `make bench`.
+"""The cost of a page of a list: `make bench`.
 
 For each statement and kind of plan, the cost of page 1 and of page 1,000 of a user with 100,000 tasks, in a table that
 holds those of twenty other users in between:
@@ -8,7 +8,7 @@ holds those of twenty other users in between:
 - `ms` is the time in PostgreSQL, without planning. It does depend on the machine, and on what else it does.
 
 `generic` and `custom` are the plans that PostgreSQL may choose for a prepared statement: one that was made for any
-parameters, and one for those at hand. The last line is what a search costs that finds nothing, and so reads everything.
+parameters, and one for those at hand. The last line is the time of a search that finds nothing, and so reads all tasks.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzin
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one run of a statement cost, and its plan as EXPLAIN writes it."""
+    """The cost of one run of a statement, and its plan as EXPLAIN writes it."""
 
     buffers: int
     milliseconds: float

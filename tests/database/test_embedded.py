@@ -51,7 +51,7 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgre
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Where data may be kept: below a folder that every user can pass through, and that is `nobody`'s under root."""
+    """A folder for data, below one that every user can pass through, and that is `nobody`'s under root."""
     with tempfile.TemporaryDirectory(prefix="task-service-") as name:
         Path(name).chmod(0o711)
         if os.geteuid() == 0:
@@ -64,7 +64,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def closed_folder(tmp_path: Path) -> Iterator[Path]:
-    """Where data may be kept, under root elsewhere: it is closed to `nobody`, as every tmp_path is."""
+    """A folder for data that is closed to `nobody`, as every tmp_path is, so that root's data are kept elsewhere."""
     folder = tmp_path / "postgres"
     yield folder
     clean(folder)

@@ -1,4 +1,4 @@
-"""What a database error means: each constraint of the schema, and each way in which a database fails."""
+"""The meaning of database errors: each constraint of the schema, and each way in which a database fails."""
 
 import asyncpg
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from service.database.errors import CONSTRAINTS, is_unavailable, violation
 from service.http.problems import KINDS
 
-# What no request can break, and why.
+# The constraints that no request can break, and why.
 _UNREACHABLE = {
     "clients_name_check": "the command line lets no such name in",
     "clients_pkey": "the database draws the id",

@@ -1,4 +1,4 @@
-"""What is sent here nobody wrote down. The tests share a service, module by module."""
+"""Fixtures for requests that nobody wrote down. The tests share a service, module by module."""
 
 import logging
 from collections.abc import Iterator

@@ -80,7 +80,7 @@ _bodies = st.one_of(
 
 @pytest.fixture(scope="module")
 async def answers(service: Service) -> AsyncIterator[Statuses]:
-    """Where the tests count what they got; in the end the service must be as it was in the beginning."""
+    """A count of the answers that the tests got; in the end the service must be as it was in the beginning."""
     answers: Statuses = Counter()
     yield answers
     async with aiohttp.ClientSession() as session:

@@ -22,12 +22,12 @@ from tests.conftest import PASSWORD, Api
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(600)]
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-# What the links of the document lead to, on each of the two paths to a task.
+# The answers that the links of the document lead to, on each of the two paths to a task.
 LIFE = {("POST", 201), ("GET", 200), ("GET", 304), ("PATCH", 200), ("PATCH", 412), ("DELETE", 204)}
 LIFE |= {(method, 404) for method in ("GET", "PATCH", "DELETE")}
 
 Answers = Counter[tuple[str, str, int]]
-"""How often a method of a route was answered with a status."""
+"""The number of answers, by method, route and status."""
 
 
 async def _counted(api: Api) -> Answers:

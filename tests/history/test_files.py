@@ -1,4 +1,4 @@
-"""What stands in a folder of migrations is read whole, or refused with the name of the file at fault."""
+"""A folder of migrations is read whole, or refused with the name of the file at fault."""
 
 import hashlib
 import subprocess

@@ -1,4 +1,4 @@
-"""How a database stands to the files: what it lacks, what it has had otherwise, and what to do about it."""
+"""The standing of a database to the files: what it lacks, what it has had otherwise, and what to do about it."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What `Takes:` and `Returns:` may say, and what the service asks of the types of its queries when it starts."""
+"""The grammar of `Takes:` and `Returns:`, and the types that the service asks of its queries when it starts."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ from tests.sharing import on_each_postgresql, on_one_postgresql
 
 
 class Sent(Schema):
-    """What somebody sends."""
+    """A schema of what somebody sends."""
 
     given = Text(required=True)
     absent = Text()
@@ -38,7 +38,7 @@ class Sent(Schema):
 
 
 class Kept(RowSchema):
-    """What the service makes itself."""
+    """A row that the service makes itself."""
 
     given = Text()
     cleared = Text(allow_none=True)

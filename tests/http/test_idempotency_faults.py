@@ -64,7 +64,7 @@ async def _lossy(service: Service) -> AsyncIterator[tuple[_LossyProxy, str]]:
 
 @asynccontextmanager
 async def _killer(dsn: Dsn) -> AsyncIterator[list[int]]:
-    """While the block runs, terminate one of the service's backends that is at work, again and again."""
+    """Terminate one of the service's backends that is at work, again and again, while the block runs."""
     killed: list[int] = []
 
     async def kill() -> None:

@@ -29,7 +29,7 @@ ANY_ID = {"X-Request-Id": REQUEST_ID}
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a refusal may need."""
+    """The fixtures that a refusal may need."""
 
     alice: Api
     service: Service

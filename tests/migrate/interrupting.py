@@ -17,10 +17,10 @@ from service.dsn import Dsn
 from service.migrate.errors import MigrationError
 
 SECONDS = 30.0
-"""How long anything is waited for."""
+"""The time after which a test stops waiting, and fails."""
 
 Moment: TypeAlias = Literal["before", "during", "after"]
-"""Before PostgreSQL hears of a request, while it does what was asked, or when it has answered and nobody heard that."""
+"""The moment of a request: before PostgreSQL hears of it, while it is done, or when an answer is sent but not heard."""
 
 # Forked from a process that has imported the runner and has no threads: as quick as fork, and as clean as a new one.
 _processes = multiprocessing.get_context("forkserver")
@@ -52,7 +52,7 @@ class Runner:
         self._receiver.close()
 
     def kill(self) -> None:
-        """Kill -9."""
+        """Kill it with SIGKILL."""
         self._process.kill()
         self._process.join(SECONDS)
 
@@ -66,7 +66,7 @@ class Runner:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended yet."""
+        """True while it has not ended."""
         return self._process.is_alive()
 
     def result(self) -> list[str]:
@@ -96,7 +96,7 @@ def _run(sender: Connection, run: Callable[..., list[str]], dsn: Dsn, folder: Pa
 
 
 class Proxy:
-    """Between a runner and PostgreSQL. It counts the requests of the session that migrates, which connects first.
+    """A proxy before PostgreSQL. It counts the requests of the session that migrates, which is the first to connect.
 
     Attributes:
         dsn: the database, through the proxy.

@@ -25,8 +25,8 @@ from tests.migrate.interrupting import SECONDS
 from tests.migrate.test_runner import add_rows
 
 MIGRATIONS = resource_folder("migrations")
-# What the real ones may have none of: indexes that are made and dropped CONCURRENTLY, and rows that are changed, so
-# that to do it twice would show.
+# Migrations of kinds that the real ones need not have: indexes are made and dropped CONCURRENTLY, and rows are changed,
+# so that to do it twice would show.
 CREATE_INDEX, DROP_INDEX, CHANGE_ROWS = "9001.index-tasks-title", "9002.drop-tasks-title-index", "9003.change-tasks"
 MORE = {
     CREATE_INDEX: (
@@ -63,7 +63,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run leaves: the schema, the rows, what is noted of each migration, and what yoyo logged."""
+    """The state that a run leaves: the schema, the rows, what is noted of each migration, and what yoyo logged."""
 
     schema: str
     rows: dict[str, list[Any]]
@@ -127,7 +127,7 @@ class Lab:
         with psycopg.connect(dsn.libpq_url) as connection:
             assert connection.execute("SELECT indexrelid FROM pg_index WHERE NOT indisvalid").fetchall() == []
             names = [name for (name,) in connection.execute(TABLES) if not name.startswith(("_", "yoyo_"))]
-            # When a row was changed is not the same twice.
+            # The time at which a row was changed is not the same twice.
             every = SQL("SELECT to_jsonb(t) - 'updated_at' AS row FROM {} AS t ORDER BY row")
             rows = {name: connection.execute(every.format(Identifier(name))).fetchall() for name in names}
             noted = connection.execute(NOTES).fetchall()
@@ -135,7 +135,7 @@ class Lab:
         return Outcome(dump(dsn, self.server.binaries / "pg_dump"), rows, noted, log)
 
     def undisturbed(self, base: Dsn, id_: str) -> Outcome:
-        """Return what a run leaves that nothing happens to, on a copy of a database."""
+        """Run undisturbed on a copy of a database, and return the state that this leaves."""
         with self.database(base.database) as dsn:
             runner.apply(dsn, self.folder(id_))
             return self.outcome(dsn)

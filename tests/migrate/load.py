@@ -40,7 +40,7 @@ class Instance:
 
 @dataclass(slots=True)
 class Balancer:
-    """Sends each request to an instance that says that it is ready, to one after another."""
+    """A load balancer: it sends each request to an instance that says that it is ready, to one after another."""
 
     session: aiohttp.ClientSession
     phase: str = "quiet"
@@ -97,14 +97,14 @@ class Balancer:
 
 @dataclass(slots=True)
 class Known:
-    """What a user was told of a task."""
+    """The state of a task, as its user was told it."""
 
     description: str | None
     version: int
 
     @property
     def etag(self) -> str:
-        """What If-Match wants."""
+        """The ETag, for If-Match."""
         return f'"{self.version}"'
 
 

@@ -19,7 +19,7 @@ _EXPAND, _MIGRATE, _CONTRACT = 2, 4, 5
 
 
 class Example:
-    """What the document says of replacing a column, numbered to follow the migrations that there are.
+    """The example of the document, which replaces a column, numbered to follow the migrations that there are.
 
     Attributes:
         ids: of its migrations, in their order.

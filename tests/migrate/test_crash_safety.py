@@ -1,4 +1,4 @@
-"""However a run ends, the next `apply` alone leads to the schema, the rows and the notes of a run that did not."""
+"""A run that was cut off: the next `apply` alone leads to the schema, the rows and the notes of one that was not."""
 
 import random
 import signal
@@ -55,7 +55,7 @@ ROUNDS = 50
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where a run can be killed: at its n-th request, or the n-th of its migration; when; and what is asked there."""
+    """A point at which a run can be killed: its n-th request, or the n-th of its migration; the moment; the request."""
 
     number: int
     is_preparation: bool

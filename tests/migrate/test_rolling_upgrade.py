@@ -1,4 +1,4 @@
-"""What migrations/README.md teaches is done here: a column is replaced under load, and nobody notices."""
+"""The example of migrations/README.md, done: a column is replaced under load, and nobody notices."""
 
 import asyncio
 import json
@@ -39,9 +39,9 @@ pytestmark = [pytest.mark.faults, on_one_postgresql]
 
 USERS = 6
 OLD_TASKS = 500
-"""Of each user, from before the upgrade."""
+"""The number of tasks that each user has from before the upgrade."""
 LONGEST_STALL = 2.5
-"""What a request may take: the lock_timeout, and what the machine needs for itself."""
+"""The seconds that a request may take: the lock_timeout, and what the machine needs for itself."""
 _OWNER = "rolling_deploy"
 _LOOKS = {"LOG_LEVEL": "info", "DEBUG": "false"}
 _OLD_TASKS = """

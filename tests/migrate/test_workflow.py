@@ -1,4 +1,4 @@
-"""What .github/workflows/migrations.yml does to a database is done here, as it stands there."""
+"""The steps of .github/workflows/migrations.yml, done to a database as they stand there."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ _WORKFLOW = yaml.safe_load((_TOP / ".github" / "workflows" / "migrations.yml").r
 
 
 def _is_run_here(step: dict[str, Any]) -> bool:
-    """What installs, and what needs the branch of a pull request, is for the workflow alone."""
+    """Tell whether a step is run here: one that installs, or needs the branch of a pull request, is not."""
     return "run" in step and step["name"] != "Install" and "base_ref" not in step.get("if", "")
 
 

@@ -1,4 +1,4 @@
-"""What tests of lists share: many tasks at once, walks, and the parameters that a refusal names."""
+"""Helpers of the tests of lists: many tasks at once, walks, and the parameters that a refusal names."""
 
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -41,7 +41,7 @@ async def walk(user: Api, **parameters: object) -> list[Any]:
 
 
 def next_page(page: Answer) -> str | None:
-    """The address of the next page, which Link and `next_cursor` agree about."""
+    """Return the address of the next page, which Link and `next_cursor` agree about."""
     assert page.body.keys() == {"items", "next_cursor"}
     cursor = page.body["next_cursor"]
     if cursor is None:
@@ -59,6 +59,6 @@ def ids_of(items: list[Any]) -> list[str]:
 
 
 def parameters_of(answer: Answer) -> set[str]:
-    """The parameters that a validation error names."""
+    """Return the parameters that a validation error names."""
     assert (answer.status, answer.code) == (422, "validation_error"), answer.text
     return {error["parameter"] for error in answer.body["errors"]}

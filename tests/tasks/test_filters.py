@@ -43,7 +43,7 @@ async def _insert_corpus(connection: asyncpg.Connection, user: Api) -> None:
 
 
 def _model(tasks: list[Any], asked: dict[str, str]) -> list[Any]:
-    """What a list holds, of all tasks newest first."""
+    """Return the tasks that a list holds, of all tasks newest first."""
     after = datetime.fromisoformat(asked.get("created_after", "0001-01-01T00:00:00Z"))
     before = datetime.fromisoformat(asked.get("created_before", "9999-12-31T00:00:00Z"))
     found = [

@@ -1,4 +1,4 @@
-"""What a page of a list costs, counted in buffers: as much wherever it lies. `make bench` shows the same as a table."""
+"""The cost of a page of a list, counted in buffers: the same wherever it lies. `make bench` shows it as a table."""
 
 import re
 from datetime import timedelta
