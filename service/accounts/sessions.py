@@ -1,4 +1,4 @@
-"""Sessions: what a log-in begins, refresh tokens prolong, and a log-out or a thief ends (RFC 9700, section 4.14).
+"""Sessions: a log-in begins one, refresh tokens prolong it, a log-out or a thief ends it (RFC 9700, section 4.14).
 
 A session is a family of refresh tokens, of which one is live. To use it is to spend it: its successor takes its place.
 A spent one that is used again has two holders, so the session ends. But for ten seconds it may just be that the answer

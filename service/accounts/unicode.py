@@ -1,4 +1,4 @@
-"""Unicode: one form of what can be typed in several."""
+"""Unicode normalisation: one form for a text that can be typed in several."""
 
 import unicodedata
 from typing import Final

@@ -1,4 +1,4 @@
-"""Keys: those that sign access tokens."""
+"""The command that makes keys, which sign access tokens."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Scopes: which routes a service client may call. What is not in the table here is not for clients."""
+"""Scopes: the routes that a service client may call. A route that is not in the table here is not for clients."""
 
 from typing import Final
 

@@ -1,1 +1,1 @@
-"""Bringing a database's schema to what `migrations/` says, and writing that schema down."""
+"""Migrating: a database's schema is brought to what `migrations/` says, and written down."""

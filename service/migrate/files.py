@@ -20,9 +20,9 @@ _TIMEOUT = re.compile(r"0|[1-9]\d*(ms|s|min|h)")
 
 
 class MigrationError(Exception):
-    """Nothing can be migrated, or a run stopped. The message is one line: what failed, why, and what state that leaves.
+    """A refusal to migrate, or a run that stopped.
 
-    It holds no password.
+    The message is one line, without any password: what failed, why, and what state that leaves.
     """
 
 
@@ -76,7 +76,7 @@ class Migration:
 
     @property
     def loses_data(self) -> bool:
-        """True if to take it back loses what cannot be had again."""
+        """True if its rollback loses data that cannot be had again."""
         return not self.loses.startswith("nothing")
 
 

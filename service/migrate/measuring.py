@@ -1,4 +1,4 @@
-"""Measuring the locks of migrations: each is run on a database of its own, and asked about before it lets go."""
+"""Measuring the locks of migrations: each is run on a database of its own, and its locks are read before it ends."""
 
 import time
 from collections import defaultdict

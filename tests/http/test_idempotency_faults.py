@@ -26,7 +26,7 @@ HEDGES = 3
 
 @dataclass(slots=True)
 class _LossyProxy:
-    """Between clients and a service: of some requests it drops the reply, after the service has sent it."""
+    """A proxy before a service, which drops the reply to some requests after the service has sent it."""
 
     service: Service
     chance: random.Random = field(default_factory=lambda: random.Random(1))
