@@ -1,4 +1,4 @@
-"""What each named query has cost in production, from PostgreSQL's pg_stat_statements.
+"""The cost of each named query in production, from PostgreSQL's pg_stat_statements.
 
 Queries are told by their tags, as in `SELECT /* get_task */ …`. This runs where the service runs, without what the
 checks need.
@@ -34,7 +34,7 @@ class NotCounted(Exception):  # noqa: N818 -- it names a state that is reported
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one statement has cost, whoever ran it.
+    """The cost of one statement, whoever ran it.
 
     Attributes:
         statement: the name of the query; where it is none of ours, the statement, in one line.
@@ -42,7 +42,7 @@ class Usage:
         plans: how often it was planned; 0 where pg_stat_statements.track_planning is off.
         total_ms: how long it ran altogether, in milliseconds.
         mean_ms: how long a call ran.
-        stddev_ms: the standard deviation of that.
+        stddev_ms: the standard deviation of `mean_ms`.
         mean_plus_2_33_stddev_ms: below which 99 of 100 calls would be if their times were normally distributed. They
             are not, and no percentiles are kept: it tells one spread from another.
         max_ms: how long the slowest call ran.
@@ -66,13 +66,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What pg_stat_statements tells of a database.
+    """The statistics of a database, by its pg_stat_statements.
 
     Attributes:
         since: when it began to count.
         forgotten: how often it had to forget statements, since there were more than pg_stat_statements.max.
         hidden: how many calls were of statements whose text this user may not see.
-        queries: what the named queries have cost, the costliest first.
+        queries: the cost of the named queries, the costliest first.
         never_called: the named queries that nobody has called.
         others: the statements that no file holds, the costliest first.
     """
@@ -174,7 +174,7 @@ _COLUMNS: Final[dict[str, Callable[[Usage], str]]] = {
 
 
 def _table(title: str, usages: Iterable[Usage]) -> str:
-    """Write a line for each, figures first and to the right: what is as long as one likes comes last."""
+    """Write a line for each usage: the figures, aligned to the right, then the statement, which may be long."""
     usages = list(usages)
     columns = {name: show for name, show in _COLUMNS.items() if name != "plans" or any(one.plans for one in usages)}
     lines = [[*columns, title], *([*(show(one) for show in columns.values()), one.statement] for one in usages)]

@@ -1,12 +1,12 @@
 -- The statements that read pg_stat_statements, in alphabetical order.
 
 -- name: get_extent()^
--- Since when it has counted, and how many statements it has had to forget.
+-- The time since which it has counted, and how often it has had to forget statements.
 SELECT stats_reset, dealloc
 FROM pg_stat_statements_info;
 
 -- name: list_statements()
--- What it has counted of this database, summed over the users and the wordings of a statement; the costliest first. A tag
+-- The counts for this database, summed over the users and the wordings of a statement; the costliest first. A tag
 -- stands behind the first word: service/database/queries.py puts it there. NULL for the text means that it is hidden.
 WITH entry AS (
     SELECT
@@ -24,7 +24,7 @@ WITH entry AS (
     FROM pg_stat_statements
     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND toplevel
-        -- That somebody looks at the figures, as each statement here does, is not one of them.
+        -- The statements here, by which somebody looks at the counts, do not count.
         AND strpos(query, 'pg_stat_statements') = 0
 )
 

@@ -10,7 +10,7 @@ of a schema, that of the parameter's own name where no other is written, or one 
     Returns: Task, many: …                                      of a list
     Returns: integer, how many there are; NULL when …           of a $ query, with the last part where it may be NULL
 
-What stands behind `:` or `;` is for people. The names of schemas and settings are those of a registry.
+The text behind `:` or `;` is for people. The names of schemas and settings are those of a registry.
 """
 
 import re
@@ -41,10 +41,10 @@ _SETTING_EXAMPLE = 600  # of times and limits, any will do
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What feeds one parameter.
+    """The source of a parameter: a field of a schema, or a setting.
 
     Attributes:
-        name: `TaskKey.user_id`, as it is called in what people read.
+        name: the name that people read, such as `TaskKey.user_id`.
         field: the field; None for a setting.
         setting: the type of the setting; None for a field.
         is_nullable: whether it may be NULL.
@@ -57,12 +57,12 @@ class Source:
 
     @property
     def about(self) -> str:
-        """What it is, in a sentence."""
+        """The description of the field, in a sentence; empty for a setting."""
         return str(self.field.metadata.get("description", "")) if self.field else ""
 
     @property
     def example(self) -> object:
-        """A value of it, as a driver takes it; that of a row of the database that the checks make."""
+        """A value of it, as a driver takes it; the database that the checks make has a row with it."""
         if self.field is None:
             return _SETTING_EXAMPLE
         (example,) = self.field.metadata["examples"]
@@ -71,10 +71,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """What `Returns:` says.
+    """The result that `Returns:` promises.
 
     Attributes:
-        name: a schema's or a scalar type's.
+        name: the name of a schema, or of a scalar type.
         schema: the schema of a row; None for a scalar.
         rows: MANY, EXACTLY_ONE or AT_MOST_ONE; empty for a scalar.
         says_null: whether a scalar may be NULL.
@@ -91,7 +91,7 @@ class ContractError(ValueError):
 
 
 def read_labels(about: str) -> dict[str, str]:
-    """Return what stands behind each label of a query's comment (its `__doc__`), on one line each."""
+    """Return the text behind each label of a query's comment (its `__doc__`), on one line each."""
     _, *parts = _LABEL.split(about)
     return {name: " ".join(text.split()) for name, text in zip(parts[::2], parts[1::2], strict=True)}
 
@@ -102,7 +102,7 @@ def read_takes(text: str) -> list[str]:
 
 
 def read_source(text: str, parameters: Sequence[str], registry: Registry) -> dict[str, Source]:
-    """Return what one source of `Takes:` feeds, by parameter.
+    """Read one source of `Takes:`, and return it by each of the parameters that it feeds.
 
     Raises:
         ContractError: it is no source, names what does not exist, or feeds nothing.
@@ -132,7 +132,7 @@ def read_source(text: str, parameters: Sequence[str], registry: Registry) -> dic
 
 
 def read_returns(text: str, operator: str, registry: Registry) -> Returns:
-    """Return what `Returns:` says of a query with an operator: `^`, `$` or none.
+    """Read the `Returns:` of a query with an operator: `^`, `$` or none.
 
     Raises:
         ContractError: it does not keep to the grammar, or contradicts the operator.
@@ -175,7 +175,7 @@ def _field(schema: type[marshmallow.Schema], name: str) -> Source:
     if field is None:
         raise ContractError(f"Takes {schema.__name__}.{name}, but {schema.__name__} has no such field.")
     is_sent = not issubclass(schema, (RowSchema, Representation))
-    # What a request leaves out is fed as NULL, where nothing else is put in its place.
+    # A member that a request leaves out is fed as NULL, where nothing else is put in its place.
     is_absent = not field.required and field.load_default in (marshmallow.missing, None)
     return Source(f"{schema.__name__}.{name}", field, None, bool(field.allow_none) or (is_sent and is_absent))
 

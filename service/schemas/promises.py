@@ -1,4 +1,4 @@
-"""Whether PostgreSQL's types keep what the comments of `sql/` promise.
+"""The promises that the comments of `sql/` make, held against PostgreSQL's types.
 
 The service asks of every query when it starts; `python -m service sql check` asks the same, and more.
 """
@@ -79,7 +79,7 @@ def mismatches(
         operator: `^`, `$` or nothing.
         parameters: their names and types, in the order of their numbers.
         columns: their names and types, as PostgreSQL describes them.
-        registry: what the comment may name.
+        registry: the schemas and settings that the comment may name.
     """
     labels, types = read_labels(about), dict(parameters)
     told: list[str] = []
@@ -106,7 +106,7 @@ def _mismatches_of_value(promised: Returns, columns: Sequence[tuple[str, str]]) 
 
 def _mismatches_of_column(schema: str, field: fields.Field[Any], name: str, type_name: str) -> Iterator[str]:
     types = types_of(field)
-    # IsSet asks of any column whether it is there.
+    # IsSet shows a column of any type, since it only asks whether it is NULL.
     if type_name not in types and not isinstance(field, IsSet):
         wanted = " or ".join(types) or _UNKNOWN
         yield (

@@ -1,4 +1,4 @@
-"""The registry of schemas: which marshmallow schema each name in the comments of `sql/` stands for."""
+"""The registry of schemas: the marshmallow schema that each name in the comments of `sql/` stands for."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ SCALARS: Mapping[str, tuple[str, ...]] = {
 }
 """The words of `Returns:` for single values, each with the types of PostgreSQL that it stands for."""
 
-# The first that a field is an instance of counts.
+# The word for each class of fields; the first that a field is an instance of counts.
 _FIELDS: tuple[tuple[type[fields.Field[Any]], str], ...] = (
     (fields.UUID, "uuid"),
     (fields.String, "text"),
@@ -43,14 +43,14 @@ def types_of(field: fields.Field[Any]) -> tuple[str, ...]:
 
 
 def kind_of(type_name: str) -> str:
-    """Return by which word of `Returns:` a `$` query gives a type of PostgreSQL; the type itself where by none."""
+    """Return the word by which the `Returns:` of a `$` query names a type of PostgreSQL; the type itself if by none."""
     scalar = type_name.removesuffix("[]")
     kind = next((kind for kind, types in SCALARS.items() if scalar in types), scalar)
     return kind + type_name[len(scalar) :]
 
 
 def types_fed_by(field: fields.Field[Any] | None, setting: object) -> tuple[str, ...]:
-    """Return the types of PostgreSQL that a parameter may have which a field feeds, or a setting of such a type."""
+    """Return the types of PostgreSQL that a parameter may have, where a field feeds it, or a setting of this type."""
     types = types_of(field) if field else SCALARS.get(_HINTS.get(setting, ""), ())
     # A whole number is a float8 as well.
     return (*types, "float8") if types == _INTEGERS else types
