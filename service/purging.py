@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from service.background import in_background
 from service.database.pool import Database
 from service.database.queries import Executor, queries
 
@@ -48,12 +49,8 @@ async def purge(executor: Executor) -> dict[str, int]:
 @asynccontextmanager
 async def purging(database: Database) -> AsyncIterator[None]:
     """Purge every ten minutes or so, while the block runs."""
-    task = asyncio.create_task(_purge_again_and_again(database))
-    try:
+    async with in_background(_purge_again_and_again(database)):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _purge_again_and_again(database: Database) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import asyncpg
 import structlog
 
+from service.background import in_background
 from service.dsn import Dsn
 from service.settings import Settings
 
@@ -57,13 +58,9 @@ class Listener:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Listen while the block runs; it begins once everything so far is known, or the first attempt has failed."""
-        task = asyncio.create_task(self._listen_again_and_again())
-        try:
+        async with in_background(self._listen_again_and_again()):
             await self._tried.wait()
             yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
 
     async def _listen_again_and_again(self) -> None:
         reason = ""

@@ -10,7 +10,7 @@ import os
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -31,6 +31,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from service.background import in_background
 from service.database.pool import Database
 
 # Whatever a client sends, a label has no more values than these and the routes.
@@ -124,19 +125,13 @@ class Metrics(Collector):
     @asynccontextmanager
     async def noting(self) -> AsyncIterator[None]:
         """Note the state of this worker's pool every second, while the block runs, for other workers to tell of."""
-
-        async def note() -> None:
-            while True:
-                self._note_pool()
-                await asyncio.sleep(_NOTE_SECONDS)
-
-        task = asyncio.create_task(note())
-        try:
+        async with in_background(self._note_pool_again_and_again()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+
+    async def _note_pool_again_and_again(self) -> None:
+        while True:
+            self._note_pool()
+            await asyncio.sleep(_NOTE_SECONDS)
 
     def _note_pool(self) -> None:
         pool = self._database.status()
