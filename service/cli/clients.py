@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 
 import click
-import orjson
 
 from service.accounts.clients import check_name, create_client, revoke_client, rotate_client
-from service.cli.common import YEAR_SECONDS, as_json_option, ask
+from service.cli.common import YEAR_SECONDS, as_json_option, ask, echo_json
 from service.database.queries import queries
 from service.http.oauth_scopes import SCOPES
 from service.http.replies import Record
@@ -51,7 +50,7 @@ def list_clients(*, as_json: bool) -> None:
     rows: list[Record] = ask(lambda database: queries.list_clients(database))  # noqa: PLW0108 -- to name it may be refused, too
     if as_json:
         told = [{"client_id" if name == "id" else name: value for name, value in row.items()} for row in rows]
-        click.echo(orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
+        echo_json(told)
         return
     for row in rows:
         click.echo(f"{row['id']}  {row['name']}  {' '.join(row['scopes'])}{_state(row)}")
@@ -94,7 +93,7 @@ def _state(client: Record) -> str:
 def _show_secret(client: Record, secret: str, *, as_json: bool) -> None:
     told = {"client_id": str(client["id"]), "client_secret": secret, "name": client["name"], "scopes": client["scopes"]}
     if as_json:
-        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        echo_json(told)
         return
     click.echo(f"client_id: {told['client_id']}\nclient_secret: {secret}")
     click.echo("Keep the secret now: it is shown this once.", err=True)

@@ -69,6 +69,11 @@ def refusing() -> Iterator[None]:
         raise WrongSettings("\n".join(lines)) from None
 
 
+def echo_json(document: object) -> None:
+    """Print a document as JSON; times are in UTC, and what has no JSON form is its text."""
+    click.echo(orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
+
+
 def write_or_compare(contents: Mapping[Path, str], command: str, *, only_check: bool, as_json: bool = False) -> None:
     """Write files that are generated, with a line for each; or say which has drifted, and exit with 1.
 
@@ -83,7 +88,7 @@ def write_or_compare(contents: Mapping[Path, str], command: str, *, only_check: 
         save(contents)
     if as_json:
         told = {"drifted": lines} if only_check else {"written": [str(path) for path in contents]}
-        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        echo_json(told)
     else:
         for line in lines if only_check else [f"Wrote {path}." for path in contents]:
             click.echo(line)

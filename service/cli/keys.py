@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 import click
-import orjson
 
-from service.cli.common import YEAR_SECONDS, Refusal, WrongSettings, as_json_option
+from service.cli.common import YEAR_SECONDS, Refusal, WrongSettings, as_json_option, echo_json
 from service.keyring import write_key
 from service.settings import keys_folder
 
@@ -47,6 +46,6 @@ def generate(*, kind: Literal["ed25519", "rsa"], folder: Path | None, signs_afte
         raise Refusal(f"Cannot write a key into {folder}: {error.strerror}.") from None
     if as_json:
         made = {"file": str(file), "kid": key.id, "alg": key.algorithm, "signs_from": signs_from}
-        click.echo(orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
+        echo_json(made)
         return
     click.echo(f"{file}  {key.algorithm} key {key.id}, signs from {signs_from:%Y-%m-%dT%H:%M:%SZ}")

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
-from service.cli.common import Refusal, as_json_option, database, refusing, write_or_compare
+from service.cli.common import Refusal, as_json_option, database, echo_json, refusing, write_or_compare
 from service.database import embedded
 from service.dsn import Dsn
 from service.migrate import locks, measuring, planning, runner, snapshot
@@ -55,7 +54,7 @@ def plan(*, allow_out_of_order: bool, as_json: bool) -> None:
     with _refusing(as_json=as_json), database(Settings.load(with_keys=False)) as dsn:
         planned = planning.plan(dsn, resource_folder("migrations"), allow_out_of_order=allow_out_of_order)
     if as_json:
-        _echo_json(planned)
+        echo_json(planned)
     else:
         click.echo(planning.as_sql(planned), nl=False)
     _fail_with(planned.problems)
@@ -82,7 +81,7 @@ def status(*, exit_code: bool, as_json: bool) -> None:
     with _refusing(as_json=as_json), database(Settings.load(with_keys=False)) as dsn:
         standings = runner.status(dsn, resource_folder("migrations"))
     if as_json:
-        _echo_json(standings)
+        echo_json(standings)
     else:
         for one in standings:
             click.echo(f"{one.id}  {one.state}{', out of order' if one.out_of_order else ''}")
@@ -131,7 +130,7 @@ def verify(*, pg_dump: Path | None, as_json: bool) -> None:
     wrong += [f"The index {name} is invalid." for name in invalid]
     if as_json:
         told = {"is_as_it_should_be": not (wrong or difference), "problems": wrong, "difference": difference}
-        _echo_json(told)
+        echo_json(told)
     elif difference:
         click.echo(difference, nl=False)
     elif not wrong:
@@ -170,7 +169,7 @@ def new(words: str, *, concurrently: bool, as_json: bool) -> None:
     with _refusing(as_json=as_json):
         paths = draft(Path("migrations"), words, transactional=not concurrently)
     if as_json:
-        _echo_json([str(path) for path in paths])
+        echo_json([str(path) for path in paths])
     else:
         click.echo("\n".join(f"Wrote {path}." for path in paths))
         click.echo(
@@ -204,7 +203,7 @@ class _Narrator:
     def conclude(self, nothing: str) -> None:
         """Tell of a run that came to its end, in these words where there was nothing to do."""
         if self._as_json:
-            _echo_json({**self.document, "error": None})
+            echo_json({**self.document, "error": None})
         elif not self._finished:
             click.echo(nothing)
 
@@ -217,12 +216,8 @@ def _refusing(document: Mapping[str, Any] = {}, *, as_json: bool) -> Iterator[No
             yield
     except Refusal as refusal:
         if as_json:
-            _echo_json({**document, "error": refusal.message})
+            echo_json({**document, "error": refusal.message})
         raise
-
-
-def _echo_json(document: object) -> None:
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
 
 
 def _fail_with(lines: Sequence[str]) -> None:

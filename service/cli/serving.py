@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import click
-import orjson
 
 from service.app import openapi as openapi_document
-from service.cli.common import as_json_option, ask, database, refusing
+from service.cli.common import as_json_option, ask, database, echo_json, refusing
 from service.cli.migrate import apply_pending
 from service.database.queries import load
 from service.purging import purge as purge_all
@@ -61,7 +60,7 @@ def purge(*, as_json: bool) -> None:
     """Remove what has expired, as each process that serves does every ten minutes."""
     removed = ask(purge_all)
     if as_json:
-        click.echo(orjson.dumps(removed, option=orjson.OPT_INDENT_2))
+        echo_json(removed)
         return
     for table, count in removed.items():
         click.echo(f"{table}: {count} purged")
@@ -70,7 +69,7 @@ def purge(*, as_json: bool) -> None:
 @click.command()
 def openapi() -> None:
     """Print the contract as an OpenAPI 3.1 document, in JSON."""
-    click.echo(orjson.dumps(openapi_document(), option=orjson.OPT_INDENT_2))
+    echo_json(openapi_document())
 
 
 def _greet(settings: Settings, port: int) -> None:

@@ -8,10 +8,9 @@ from types import ModuleType
 from typing import Any
 
 import click
-import orjson
 import psycopg
 
-from service.cli.common import Refusal, as_json_option, database, refusing, write_or_compare
+from service.cli.common import Refusal, as_json_option, database, echo_json, refusing, write_or_compare
 from service.database import statistics
 from service.dsn import Dsn
 from service.migrate.errors import one_line
@@ -109,7 +108,7 @@ def show_stats(*, as_json: bool) -> None:
         except psycopg.OperationalError as error:
             raise Refusal(f"The database at {dsn} cannot be used: {one_line(error)}") from None
     if as_json:
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
+        echo_json(found)
     else:
         click.echo(statistics.report(found))
 
