@@ -3,9 +3,9 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Any, cast
 
 import structlog
 import uvloop
@@ -63,11 +63,16 @@ def serve(settings: Settings, dsn: Dsn, listener: socket.socket, on_ready: Calla
         DatabaseUnusable: it cannot be reached, or refuses.
         MigrationError: the migrations that the code comes with are not as they were checked in.
     """
+    run(settings, _serve_until_stopped(settings, dsn, listener, on_ready))
+
+
+def run(settings: Settings, work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, on an event loop of its own, and write the logs meanwhile."""
     with (
         writing(settings.log_level, settings.log_format),
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        runner.run(_serve_until_stopped(settings, dsn, listener, on_ready))
+        runner.run(work)
 
 
 async def _go_on() -> None:

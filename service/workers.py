@@ -21,14 +21,13 @@ from dataclasses import dataclass, field
 from typing import Never
 
 import structlog
-import uvloop
 
 from service.database.errors import DatabaseUnusable
 from service.dsn import Dsn
 from service.http.metrics import SharedCounts
 from service.logs import writing
 from service.migrate.files import MigrationError
-from service.serve import ServeError, serving
+from service.serve import ServeError, run, serving
 from service.settings import Settings
 
 log = structlog.get_logger()
@@ -178,11 +177,7 @@ def _work(crew: _Crew, counts: SharedCounts, pipe: int) -> Never:
     """Be a worker. It must not return to what was the parent's stack, which would stop the parent's database."""
     exit_code = 1
     try:
-        with (
-            writing(crew.settings.log_level, crew.settings.log_format),
-            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        ):
-            runner.run(_serve_until_stopped(crew, counts, pipe))
+        run(crew.settings, _serve_until_stopped(crew, counts, pipe))
         exit_code = 0
     except (ServeError, DatabaseUnusable, MigrationError) as error:
         os.write(pipe, str(error).encode())
