@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Self, TypeAlias
@@ -117,10 +117,8 @@ class Database:
             server_settings=server_settings,
             init=_log_statements if settings.debug else None,
         )
-        try:
+        with _usable(dsn):
             await pool
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise _unusable(dsn, error) from None
         return cls(dsn, pool, settings)
 
     @classmethod
@@ -134,9 +132,8 @@ class Database:
         # No log of statements: what a command prints is what it was asked for.
         database = await cls.connect(dsn, replace(settings, pool_size=1, pool_max_overflow=0, debug=False))
         try:
-            yield database
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise _unusable(dsn, error) from None
+            with _usable(dsn):
+                yield database
         finally:
             await database.close()
 
@@ -245,9 +242,14 @@ class _Loan:
         await self._database.release(self._connection, error)
 
 
-def _unusable(dsn: Dsn, error: Exception) -> DatabaseUnusable:
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return DatabaseUnusable(f"The database at {dsn} cannot be used: {reason}")
+@contextmanager
+def _usable(dsn: Dsn) -> Iterator[None]:
+    """Turn an error of the database in this block into a `DatabaseUnusable` of one line."""
+    try:
+        yield
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DatabaseUnusable(f"The database at {dsn} cannot be used: {reason}") from None
 
 
 async def _log_statements(connection: asyncpg.Connection) -> None:
