@@ -183,7 +183,7 @@ def apply_pending(dsn: Dsn) -> None:
 
 
 class _Narrator:
-    """Tells of a run, of each migration when it is done: in lines, or in one document at the end."""
+    """The narrator of a run, of each migration when it is done: in lines, or in one document at the end."""
 
     def __init__(self, done: str, *, as_json: bool = False) -> None:
         """Tell of migrations that are done in this sense: `applied`, `rolled back`."""
@@ -192,7 +192,7 @@ class _Narrator:
         self.document = {done.replace(" ", "_"): self._finished}
 
     def report(self, progress: Progress) -> None:
-        """Tell what happened; what is not the end of a migration is told beside."""
+        """Tell of an event; of one that does not end a migration, on stderr."""
         if progress.event != self._done:
             click.echo(f"{progress.migration_id or 'all'}  {progress.event}: {progress.detail}", err=True)
             return
@@ -201,7 +201,7 @@ class _Narrator:
             click.echo(f"{progress.migration_id}  {self._done} in {progress.seconds:.2f} s")
 
     def conclude(self, nothing: str) -> None:
-        """Tell of a run that came to its end, in these words where there was nothing to do."""
+        """Tell that the run came to its end, in these words where there was nothing to do."""
         if self._as_json:
             echo_json({**self.document, "error": None})
         elif not self._finished:

@@ -16,9 +16,9 @@ OPERATORS = {SQLOperationType.SELECT: "", SQLOperationType.SELECT_ONE: "^", SQLO
 
 _HEADER = re.compile(r"^-- name: *(?P<name>[\w-]*)", re.MULTILINE)
 _HEADER_LIKE = re.compile(r"^[^\S\n]*--\s*name\s*:", re.MULTILINE | re.IGNORECASE)
-# To Python they end lines, or stand for nothing, and to PostgreSQL and to editors they do not.
+# Characters that end a line, or stand for nothing, to Python, but not to PostgreSQL and to editors.
 _ODD = re.compile("[\0\v\f\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)")
-# What aiosql says of a query, and what to do about it.
+# The faults that aiosql finds in a query, in its words, and what to do about each.
 _ADVICE = (
     (
         r"invalid query name|list index out of range",
@@ -89,8 +89,8 @@ class Query:
         operator: `^` one row or none, `$` one value, nothing a list.
         declared: its parameters as they stand behind the name.
         parameters: the same in the order of their numbers: `:user_id` is `$1` where it comes first.
-        sql: what runs.
-        about: the comment.
+        sql: the statement as it runs, with numbers for names, and its tag.
+        about: the comment below its name.
         file, line: where its name stands.
     """
 
@@ -148,7 +148,7 @@ def _read_file(loader: QueryLoader, file: Path) -> Iterator[_Read]:
 
 
 def _outside(file: Path, text: str) -> Iterator[Mistake]:
-    """Yield what would be passed over in silence: what resembles a name, and SQL above the first name."""
+    """Yield the mistakes outside of queries, which aiosql passes over: a line like a name, and SQL above the first."""
     for like in _HEADER_LIKE.finditer(text):
         if like[0] != "-- name:":
             told = "Resembles a name, and is not read as one: begin the line with `-- name: `."
@@ -168,7 +168,7 @@ def _queries(loader: QueryLoader, file: Path, text: str) -> Iterator[_Read]:
         name, line = header["name"], _line(text[:start])
         try:
             query, *others = loader.load_query_data_from_sql(text[start:end], [], file)
-        except (SQLParseException, IndexError) as error:  # of a file that ends where a name should stand
+        except (SQLParseException, IndexError) as error:  # the latter where a file ends in place of a name
             yield Mistake(file, line, name, _advice(str(error)))
             continue
         if others:
@@ -181,12 +181,12 @@ def _queries(loader: QueryLoader, file: Path, text: str) -> Iterator[_Read]:
 
 
 def _line(before: str | bytes) -> int:
-    """Return the line that begins or goes on behind a text."""
+    """Return the number of the line that a text leads to."""
     return (before.count("\n") if isinstance(before, str) else before.count(b"\n")) + 1
 
 
 def _advice(said: str) -> str:
-    """Return what to do about what aiosql has said of a query."""
+    """Return the advice on a fault that aiosql has found in a query."""
     for pattern, advice in _ADVICE:
         if found := re.search(pattern, said):
             return advice.format(**found.groupdict()).replace("'", "")

@@ -15,8 +15,8 @@ import psycopg
 from service.dsn import Dsn
 from service.migrate import runner
 from service.migrate.errors import MigrationError, explained
-from service.migrate.files import Migration, read_migrations, write_checksums
-from service.migrate.locks import Direction, Lock, Work, in_order, joined
+from service.migrate.files import Direction, Migration, read_migrations, write_checksums
+from service.migrate.locks import Lock, Work, in_order, joined
 from service.migrate.session import connect
 
 _POLL_SECONDS = 0.002
