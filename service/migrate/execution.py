@@ -85,7 +85,7 @@ class Execution:
         Raises:
             MigrationError: nothing was done, or one failed: those before it stay, those after it are not tried.
         """
-        works = {m.id: read_index_change(m.id, self._text(m)) for m in migrations if not m.is_transactional}
+        works = {m.id: read_index_change(m.id, m.sql(self._direction)) for m in migrations if not m.is_transactional}
         steps = _load(migrations)
         for migration in migrations:
             began = time.monotonic()
@@ -98,9 +98,6 @@ class Execution:
                     self._run_in_a_transaction(migration, steps[migration.id], watch, out_of_order=late)
             done: Literal["applied", "rolled back"] = "applied" if self._direction == "apply" else "rolled back"
             self._conduct.report(Progress(done, migration.id, time.monotonic() - began))
-
-    def _text(self, migration: Migration) -> str:
-        return migration.text if self._direction == "apply" else migration.rollback or ""
 
     def _prepare_session(self, migration: Migration) -> None:
         lock_timeout, statement_timeout = timeouts(migration)

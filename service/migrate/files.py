@@ -79,6 +79,10 @@ class Migration:
         """True if its rollback loses data that cannot be had again."""
         return not self.loses.startswith("nothing")
 
+    def sql(self, direction: Direction) -> str:
+        """Return the SQL that runs in a direction; empty where there is no rollback."""
+        return self.text if direction == "apply" else self.rollback or ""
+
 
 def read_migrations(folder: Path, *, check: bool = True) -> tuple[Migration, ...]:
     """Read every migration, in the order in which they apply.

@@ -84,12 +84,11 @@ def _make_tables_of_the_runner(dsn: Dsn) -> None:
 
 
 def _run(dsn: Dsn, migration: Migration, direction: Direction) -> list[Lock]:
-    text = migration.text if direction == "apply" else migration.rollback or ""
     run = _run_in_a_transaction if migration.is_transactional else _run_concurrently
     with explained(f"Cannot measure {migration.id}, {direction}"):
         return [
             Lock(direction, mode, table, "" if mode in _MODES_OF_QUERIES else work)
-            for table, (mode, work) in run(dsn, text).items()
+            for table, (mode, work) in run(dsn, migration.sql(direction)).items()
         ]
 
 
