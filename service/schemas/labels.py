@@ -115,11 +115,7 @@ def read_source(text: str, parameters: Sequence[str], registry: Registry) -> dic
         raise ContractError(f"Takes :{parameter}, which it does not have: its parameters are {', '.join(parameters)}.")
     if owner == _SETTINGS:
         return {parameter: _setting(text, parameter, registry.settings.get(name or ""))}
-    schema = registry.schemas.get(owner)
-    if schema is None:
-        raise ContractError(
-            f"Takes {owner}, but the registry has no such schema: correct the name, or register its module."
-        )
+    schema = _schema("Takes", owner, registry)
     if parameter:
         return {parameter: _field(schema, name or parameter)}
     if name:
@@ -145,11 +141,7 @@ def read_returns(text: str, operator: str, registry: Registry) -> Returns:
         if name not in SCALARS:
             raise ContractError(f"Returns {name}, which is no type of a single value: write {', '.join(SCALARS)}.")
         return Returns(name, None, "", says_null=re.search(r"; NULL when .", rest) is not None)
-    schema = registry.schemas.get(name)
-    if schema is None:
-        raise ContractError(
-            f"Returns {name}, but the registry has no such schema: correct the name, or register its module."
-        )
+    schema = _schema("Returns", name, registry)
     rows = _ROWS.fullmatch(rest)
     kind = (rows[1] or rows[2]) if rows else ""
     if kind not in ((EXACTLY_ONE, AT_MOST_ONE) if operator else (MANY,)):
@@ -157,6 +149,15 @@ def read_returns(text: str, operator: str, registry: Registry) -> Returns:
             f"Returns {name}, {rest!r}, which does not fit {_who(operator)}: write {_forms(name, operator)}."
         )
     return Returns(name, schema, kind, says_null=False)
+
+
+def _schema(label: str, name: str, registry: Registry) -> type[marshmallow.Schema]:
+    schema = registry.schemas.get(name)
+    if schema is None:
+        raise ContractError(
+            f"{label} {name}, but the registry has no such schema: correct the name, or register its module."
+        )
+    return schema
 
 
 @cache
