@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from service import __version__
 from service.resources import resource_folder
 
 _ROOT = Path(__file__).parents[1]
@@ -25,6 +26,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (made,) = folder.iterdir()
     return made
+
+
+def test_the_wheel_is_of_the_release_that_the_code_says(wheel: Path) -> None:
+    assert wheel.name == f"task_service-{__version__}-py3-none-any.whl"
 
 
 def test_the_wheel_holds_the_code_and_the_sql_and_nothing_else(wheel: Path) -> None:

@@ -6,6 +6,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import sysconfig
+import venv
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -15,6 +18,7 @@ import asyncpg
 import psutil
 import pytest
 
+from service import __version__
 from service.dsn import Dsn
 from tests.conftest import PASSWORD, Api, as_app
 from tests.processes import PRODUCTION, command, folder, postgres_processes, serving
@@ -23,6 +27,8 @@ from tests.sharing import on_one_postgresql
 __all__ = ["folder"]
 
 pytestmark = on_one_postgresql
+
+_ROOT = Path(__file__).parents[1]
 
 
 async def _none_left(data_dir: Path, seconds: float) -> float:
@@ -160,6 +166,30 @@ async def test_production_does_not_migrate_and_says_that_it_is_behind(empty_data
         assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
     finally:
         await connection.close()
+
+
+@pytest.fixture
+def only_requirements(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have commands run by a Python that has the requirements installed, and not the package itself."""
+    venv.create(folder / "venv", symlinks=True)
+    (packages,) = (folder / "venv").glob("lib/python*/site-packages")
+    for installed in Path(sysconfig.get_path("purelib")).iterdir():
+        if "task_service" not in installed.name:
+            (packages / installed.name).symlink_to(installed)
+    monkeypatch.setattr(sys, "executable", str(folder / "venv" / "bin" / "python"))
+    code = "from importlib.metadata import version; version('task-service')"
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert "PackageNotFoundError" in asked.stderr
+
+
+@pytest.mark.usefixtures("only_requirements")
+async def test_a_checkout_serves_where_only_the_requirements_are_installed(dsn: Dsn, folder: Path) -> None:
+    variables = {"PYTHONPATH": str(_ROOT), "DATABASE_URL": as_app(dsn).libpq_url, **PRODUCTION}
+    async with serving(folder, **variables) as service, aiohttp.ClientSession() as session:
+        api = Api(session, service.url)
+        assert (await api.get("/openapi.json")).body["info"]["version"] == __version__
+        assert f'service_info{{version="{__version__}"}}' in (await api.get("/metrics")).text
+        assert (await api.get("/health/ready")).status == 200
 
 
 def test_a_database_that_cannot_be_served_from_is_one_clear_line(dsn: Dsn, tmp_path: Path) -> None:

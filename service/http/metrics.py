@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from itertools import accumulate
 from mmap import mmap
 from operator import add
@@ -31,6 +30,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from service import __version__
 from service.background import in_background
 from service.database.pool import Database
 
@@ -117,7 +117,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics: requests of all workers together, pools and processes with the worker as a label."""
-        yield InfoMetricFamily("service", "The release that answers.", {"version": version("task-service")})
+        yield InfoMetricFamily("service", "The release that answers.", {"version": __version__})
         yield from self._requests()
         yield from self._pools()
         yield from self._all_processes()

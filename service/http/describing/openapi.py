@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 from http import HTTPStatus
-from importlib.metadata import version
 from typing import Any, Final
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow.fields import Field
 
+from service import __version__
 from service.http.bodies import FORM
 from service.http.describing.components import (
     DESCRIPTION,
@@ -64,7 +64,7 @@ def document(routes: Iterable[web.RouteDef]) -> Json:
     plugin = _Plugin(schema_name_resolver=lambda schema: type(schema).__name__)
     spec = APISpec(
         title="Task service",
-        version=version("task-service"),
+        version=__version__,
         openapi_version="3.1.0",
         plugins=[plugin],
         info={"description": DESCRIPTION},
