@@ -46,6 +46,20 @@ def test_the_wheel_holds_the_code_and_the_sql_and_nothing_else(wheel: Path) -> N
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 
+def test_the_wheel_carries_its_licence_and_those_of_what_is_vendored(wheel: Path) -> None:
+    folder = f"task_service-{__version__}.dist-info"
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(f"{folder}/METADATA").decode()
+        carried = {name for name in archive.namelist() if name.startswith(f"{folder}/licenses/")}
+    ours = {"LICENSE", *(str(file.relative_to(_ROOT)) for file in (_ROOT / "service").rglob("*LICENSE*"))}
+    ours |= {str(file.relative_to(_ROOT)) for file in (_ROOT / "service").rglob("NOTICE")}
+    assert "\nLicense-Expression: Apache-2.0\n" in metadata
+    assert set(re.findall(r"^License-File: (.+)$", metadata, re.MULTILINE)) == ours
+    assert carried == {f"{folder}/licenses/{name}" for name in ours}
+    assert len(ours) == 5
+    assert (_ROOT / "LICENSE").read_text().split(maxsplit=4)[:4] == ["Apache", "License", "Version", "2.0,"]
+
+
 def test_what_is_installed_from_the_wheel_runs_on_its_own_sql(wheel: Path, tmp_path: Path) -> None:
     site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
     elsewhere.mkdir()

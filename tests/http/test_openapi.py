@@ -1,8 +1,10 @@
 """The OpenAPI document: it is what the routes are, word for word, and each word can be held against the service."""
 
 import re
+import tomllib
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -69,6 +71,11 @@ async def _send(api: Api, name: str, task_id: str, **options: Any) -> Answer:
 
 def test_the_document_is_valid_openapi() -> None:
     openapi_spec_validator.validate(DOCUMENT)
+
+
+def test_the_document_names_the_licence_of_the_package() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert DOCUMENT["info"]["license"] == {"name": "Apache License 2.0", "identifier": project["license"]}
 
 
 def test_every_route_is_in_the_document_and_nothing_else_is(service: Service) -> None:

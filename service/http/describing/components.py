@@ -15,6 +15,8 @@ Keeps users' tasks. JSON in and out, UTF-8, `snake_case`; times in RFC 3339, UTC
 - HEAD mirrors GET. OPTIONS is 204 with `Allow`. A path that is none is 404, a method that a path has not is 405.
 """
 
+LICENCE: Final = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
+
 TAGS: Final = {
     "accounts": "Registering, logging in, and the account itself.",
     "tasks": "What users want done.",

@@ -21,6 +21,7 @@ from service.http.describing.components import (
     EVERY_ANSWER,
     EVERY_REQUEST,
     HEADERS,
+    LICENCE,
     PARAMETERS,
     SCHEMAS,
     SECURITY,
@@ -67,7 +68,7 @@ def document(routes: Iterable[web.RouteDef]) -> Json:
         version=__version__,
         openapi_version="3.1.0",
         plugins=[plugin],
-        info={"description": DESCRIPTION},
+        info={"description": DESCRIPTION, "license": LICENCE},
         tags=[{"name": name, "description": text} for name, text in TAGS.items()],
     )
     for name, scheme in SECURITY.items():
