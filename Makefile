@@ -10,12 +10,12 @@ POSTGRESQL_15 := /usr/lib/postgresql/15/bin
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The stamp is newer than the lock file when the environment holds what the lock file says.
-$(VENV)/.stamp: requirements.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+# The stamp is newer than the lock file when the environment holds what the lock file says; it does not where the Python
+# that it was made with is gone.
+$(VENV)/.stamp: requirements.lock pyproject.toml $(BIN)/python
+	@bash .ci/install '$(PYTHON)' $(VENV)
+
+$(BIN)/python:
 
 install: $(VENV)/.stamp ## Make the virtual environment with the locked dependencies
 
@@ -83,4 +83,5 @@ clean: ## Remove what the tools left behind
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## Remove the virtual environment and the development data as well
+	rm -f $(VENV)/.stamp  # or what is cut off here would be taken for whole
 	rm -rf $(VENV) .dev
