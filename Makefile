@@ -48,12 +48,15 @@ format: install ## Rewrite the Python files in the one style
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 
-# On the embedded PostgreSQL, and on 15 where Debian has put it.
+# On the embedded PostgreSQL, and on 15 where Debian has put it. Each step tells what it finds, whatever others found.
 sql: install ## Prove what sql/ and migrations/ promise, and that what is made of them is current
-	$(BIN)/python -m service sql check
-	@if [ -d $(POSTGRESQL_15) ]; then $(BIN)/python -m service sql check --programs $(POSTGRESQL_15); fi
-	$(BIN)/python -m service sql catalogue --check
-	$(BIN)/python -m service migrate snapshot --check
+	@failed=0; \
+	step() { echo "python -m service $$*"; $(BIN)/python -m service "$$@" || failed=1; }; \
+	step sql check; \
+	if [ -d $(POSTGRESQL_15) ]; then step sql check --programs $(POSTGRESQL_15); fi; \
+	step sql catalogue --check; \
+	step migrate snapshot --check; \
+	exit $$failed
 
 # To measure takes a third more time than to test.
 check: COVERAGE = --cov --cov-report=term

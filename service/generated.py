@@ -9,17 +9,25 @@ class NotWritten(Exception):  # noqa: N818 -- it names a state that is reported
     """A file cannot be written; the message is one line."""
 
 
-def save(contents: Mapping[Path, str]) -> None:
-    """Write each file.
+def save(contents: Mapping[Path, str]) -> list[Path]:
+    """Write each file that does not say yet what it should.
+
+    Returns:
+        Those that were written.
 
     Raises:
         NotWritten: one of them cannot be written.
     """
+    written = []
     for path, text in contents.items():
         try:
+            if path.is_file() and path.read_bytes() == text.encode():
+                continue
             path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise NotWritten(f"Cannot write {path}: {error.strerror}.") from error
+        written.append(path)
+    return written
 
 
 def drifted(contents: Mapping[Path, str], command: str) -> list[str]:

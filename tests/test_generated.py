@@ -8,10 +8,25 @@ from service.generated import NotWritten, drifted, save
 
 
 def test_files_are_written_as_they_should_be(tmp_path: Path) -> None:
-    save({tmp_path / "a.md": "ä\n", tmp_path / "b.md": ""})
+    paths = [tmp_path / "a.md", tmp_path / "b.md"]
 
+    assert save(dict(zip(paths, ("ä\n", ""), strict=True))) == paths
     assert (tmp_path / "a.md").read_bytes() == "ä\n".encode()
     assert (tmp_path / "b.md").read_bytes() == b""
+
+
+def test_a_file_that_says_what_it_should_is_left_alone(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("current.md", "drifted.md", "cr.md", "missing.md")]
+    for path, text in zip(paths, ("ä\n", "b\n", "c\r\n"), strict=False):
+        path.write_text(text, newline="")
+    paths[0].chmod(0o444)
+    before = paths[0].stat().st_mtime_ns
+    contents = dict(zip(paths, ("ä\n", "B\n", "c\n", "d\n"), strict=True))
+
+    assert save(contents) == paths[1:]
+    assert save(contents) == []
+    assert paths[0].stat().st_mtime_ns == before
+    assert [path.read_bytes().decode() for path in paths] == list(contents.values())
 
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -251,3 +251,19 @@ def test_what_installs_is_waited_for_even_where_its_make_was_killed(checkout: Ch
     assert checkout.install() == ["Waiting for another make that installs into .venv."]
     assert checkout.installed() == _whole()
     assert first.communicate(timeout=10)[0].splitlines()[-1].startswith("Installed in ")
+
+
+@pytest.mark.parametrize("failing", ["", "sql check", "sql catalogue --check", "migrate snapshot --check"])
+def test_make_sql_goes_through_all_of_its_steps_and_fails_where_one_does(checkout: Checkout, failing: str) -> None:
+    (checkout.venv / "bin").mkdir(parents=True)
+    # In the place of the service, whose commands have tests of their own.
+    _script(checkout.venv / "bin" / "python", f'shift 2\necho "$*" >>steps\n[ "$*" != "{failing}" ]')
+    (checkout.folder / "postgresql").mkdir()
+    code, _, errors = checkout.make("sql", "POSTGRESQL_15=postgresql", "--assume-old=.venv/.stamp")
+    assert (checkout.folder / "steps").read_text().splitlines() == [
+        "sql check",
+        "sql check --programs postgresql",
+        "sql catalogue --check",
+        "migrate snapshot --check",
+    ]
+    assert code == (2 if failing else 0), errors

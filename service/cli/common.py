@@ -75,7 +75,7 @@ def echo_json(document: object) -> None:
 
 
 def write_or_compare(contents: Mapping[Path, str], command: str, *, only_check: bool, as_json: bool = False) -> None:
-    """Write files that are generated, with a line for each; or say which has drifted, and exit with 1.
+    """Write files that are generated, with a line for each that changes; or say which has drifted, and exit with 1.
 
     Args:
         contents: the text of each, as it should be.
@@ -84,14 +84,12 @@ def write_or_compare(contents: Mapping[Path, str], command: str, *, only_check: 
         as_json: whether to say it in JSON.
     """
     lines = drifted(contents, command) if only_check else []
-    if not only_check:
-        save(contents)
+    written = [] if only_check else save(contents)
     if as_json:
-        told = {"drifted": lines} if only_check else {"written": [str(path) for path in contents]}
+        told = {"drifted": lines} if only_check else {"written": [str(path) for path in written]}
         echo_json(told)
     else:
-        for line in lines if only_check else [f"Wrote {path}." for path in contents]:
-            click.echo(line)
+        click.echo("\n".join([*lines, *(f"Wrote {path}." for path in written)] or ["All is current."]))
     if lines:
         raise click.exceptions.Exit(1)
 

@@ -360,18 +360,17 @@ def test_a_snapshot_writes_what_is_made_of_the_migrations_and_tells_when_it_has_
     add(checkout, "0013.add-due-at", _ADD, "-- Loses: every deadline.\nALTER TABLE tasks DROP COLUMN due_at;\n")
     folder = checkout / "migrations"
     (folder / CHECKSUMS).unlink()
+    names = ["docs/schema.sql", "migrations/checksums.txt", "migrations/0013.add-due-at.locks.txt"]
     drifted = migrate(None, "snapshot", "--check", "--json")
     written = migrate(None, "snapshot")
+    again = migrate(None, "snapshot")
+    checked = migrate(None, "snapshot", "--check")
 
     assert drifted.exit_code == 1
     lines = json.loads(drifted.stdout)["drifted"]
-    assert [line.partition(":")[0].partition(" ")[0] for line in lines] == [
-        "docs/schema.sql",
-        "migrations/checksums.txt",
-        "migrations/0013.add-due-at.locks.txt",
-    ]
-    assert written.exit_code == 0
-    assert "Wrote migrations/0013.add-due-at.locks.txt." in written.stdout
+    assert [line.partition(":")[0].partition(" ")[0] for line in lines] == names
+    assert (written.exit_code, written.stdout.splitlines()) == (0, [f"Wrote {name}." for name in names])
+    assert [(said.exit_code, said.stdout) for said in (again, checked)] == [(0, "All is current.\n")] * 2
     assert "due_at" in (checkout / "docs" / "schema.sql").read_text()
     assert "apply     ACCESS EXCLUSIVE        tasks" in (folder / "0013.add-due-at.locks.txt").read_text()
     assert len(read_migrations(folder)) == len(_IDS) + 1
