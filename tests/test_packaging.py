@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # it ships no types
 
 from service import __version__
 from service.resources import resource_folder
@@ -121,6 +122,15 @@ def test_the_lock_holds_what_the_project_asks_for() -> None:
     asked = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
     locked = {line.partition("==")[0] for line in (_ROOT / "requirements.lock").read_text().splitlines()}
     assert {re.split(r"[^A-Za-z0-9-]", name)[0].lower() for name in asked} <= locked
+
+
+def test_ci_runs_every_python_that_the_package_is_said_to_run_on() -> None:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+    named = [name.rpartition(" ")[2] for name in project["classifiers"] if "Python" in name]
+    job = yaml.safe_load((_ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["test"]
+    assert job["strategy"]["matrix"]["python"] == named
+    assert job["container"] == "python:${{ matrix.python }}-bookworm"
+    assert project["requires-python"] == f">={named[0]}"
 
 
 def test_no_file_names_a_package_registry() -> None:
