@@ -95,7 +95,7 @@ def test_what_is_installed_from_the_wheel_runs_on_its_own_sql(wheel: Path, tmp_p
 
 
 def test_what_is_vendored_keeps_its_licences_and_says_its_version() -> None:
-    vendored = _ROOT / "service" / "http" / "docs" / "swagger-ui"
+    vendored = _ROOT / "service" / "http" / "describing" / "docs" / "swagger-ui"
     bundle = (vendored / "swagger-ui-bundle.js").read_text()
     others = re.search(r"license information please see (\S+)", bundle[:200])
     assert others
