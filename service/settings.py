@@ -42,7 +42,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set. Times are in seconds. Secrets are in no repr; README.md has a line for each."""
+    """Everything that can be set. Times are in seconds. Secrets are in no repr; docs/settings.md has a row for each."""
 
     app_env: str
     data_dir: Path

@@ -2,10 +2,11 @@
 
 import dataclasses
 import os
+import re
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
@@ -18,6 +19,7 @@ from service.keyring import write_key
 from service.settings import Settings, SettingsError
 from tests.processes import bare_environ
 
+_ROOT = Path(__file__).parents[1]
 _SECRETS = {"JWT_SECRET": "canary-jwt-" + "j" * 32, "PASSWORD_PEPPER": "canary-pepper-" + "p" * 32}
 _DATABASE_URL = "postgresql://owner:canary-password@db.example.com/tasks?sslmode=require"
 _PRODUCTION = {"APP_ENV": "production", "DATABASE_URL": _DATABASE_URL, **_SECRETS}
@@ -356,6 +358,32 @@ def test_an_env_file_in_a_parent_folder_is_nobodys(tmp_path: Path, monkeypatch: 
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
     assert Settings.load().port == 8000
+
+
+def _documented() -> dict[str, str]:
+    """The variables of docs/settings.md, with the default of each as it stands there."""
+    text = (_ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", text, re.MULTILINE))
+
+
+def _exemplified() -> dict[str, str]:
+    """The variables of .env.example, with the value of each."""
+    return dict(re.findall(r"^#([A-Z_]+)=(.*)$", (_ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("described", [_documented, _exemplified])
+def test_every_setting_is_described_and_nothing_else_is(described: Callable[[], dict[str, str]]) -> None:
+    assert sorted(described()) == sorted(field.name.upper() for field in dataclasses.fields(Settings))
+
+
+def test_a_setting_has_the_default_that_is_told_of_it() -> None:
+    told = {name: match[1] for name, default in _documented().items() if (match := re.match(r"`(.+?)`", default))}
+    assert len(told) >= 25
+    given = {name: value for name, value in _exemplified().items() if value}
+    assert given == told
+    default = Settings.load()
+    for name, value in told.items():
+        assert getattr(_load(**{name: value}), name.lower()) == getattr(default, name.lower()), name
 
 
 def test_settings_cannot_be_changed() -> None:
