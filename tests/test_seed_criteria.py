@@ -1,6 +1,17 @@
-"""The criteria of the seeds this project grew from, by their names, each on the database or over HTTP.
+"""The acceptance criteria of the four requirement documents that the product was built from, called its seeds.
 
-Where two seeds disagree (VARCHAR(255) or VARCHAR(200), SERIAL or UUID), the contract decides and the test says so.
+Each of them described a back end for tasks of its own, and the product is one that meets all four:
+
+- seed 0, a backend API foundation: tasks in PostgreSQL, with constraints, migrations, rollbacks (T006 to T011);
+- seed 1, users and tasks: accounts, isolation of data, a password's hash (T007 to T010, with T011 to T019 to follow);
+- seed 2, the database of an application named Taskie: indexes, triggers, the pool on Neon (T008, T009, T052);
+- seed 3, a plan to set up a database: an extensible status, validation, time stamps (criteria C, M, V, A, T and Q).
+
+The comment above a test names the criterion that it shows, on the database or over HTTP. Where two seeds disagree
+(VARCHAR(255) or VARCHAR(200), SERIAL or UUID), docs/http-api.md decides and the comment says which of them gave way.
+Larger differences are decisions in docs/adr/: no ORM (0001), the key of a task (0002), no SQLite (0007), the status
+(0025), two layers of validation (0026), no index on created_at alone (0027), the case of variables (0028), tokens of
+another issuer (0029), a client of our own (0030).
 """
 
 import asyncio
