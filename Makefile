@@ -28,8 +28,9 @@ test: install ## Run every test on a real PostgreSQL
 test-fast: install ## Run the tests on the embedded PostgreSQL only
 	$(BIN)/python -m pytest -n auto --dist worksteal -q -k "not postgresql-15"
 
-bench: install ## Show what a page costs at any depth, and what a flood of log-ins does to the rest
+bench: install ## Show what a page costs at any depth, what every request costs, and what a flood of log-ins does
 	$(BIN)/python -m tests.benchmarks.pages
+	$(BIN)/python -m tests.benchmarks.hot_path
 	$(BIN)/python -m tests.benchmarks.logins
 
 fuzz: install ## Send the service what nobody would write down, and hold its answers against its own document

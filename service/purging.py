@@ -14,7 +14,7 @@ from service.database.queries import Executor, queries
 
 log = structlog.get_logger()
 
-_BATCH_SIZE = 1000  # milliseconds of work, after which the locks are let go
+_BATCH_SIZE = 1000  # small, so that its locks are soon let go
 _INTERVAL_SECONDS = 600.0
 
 

@@ -121,8 +121,8 @@ def _parse(body: bytes) -> object:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        # orjson refuses a lone surrogate, which JSON allows and which a schema has to name; it is rare, so only then
-        # is the slower parser asked.
+        # orjson refuses a lone surrogate, which JSON allows and which a schema has to name: the standard library's
+        # parser reads it.
         if "surrogate" not in str(error):
             raise Problem("invalid_json", f"{_sentence(error)}.") from None
     try:

@@ -8,7 +8,8 @@ holds those of twenty other users in between:
 - `ms` is the time in PostgreSQL, without planning. It does depend on the machine, and on what else it does.
 
 `generic` and `custom` are the plans that PostgreSQL may choose for a prepared statement: one that was made for any
-parameters, and one for those at hand. The last line is the time of a search that finds nothing, and so reads all tasks.
+parameters, and one for those at hand. The last lines are the times of a search that finds nothing, and so reads all
+tasks: with descriptions of a line, and with the longest.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ import asyncpg
 
 from service.database import embedded
 from service.database.queries import queries
+from service.dsn import Dsn
 from service.http.pagination import Position, start_of
 from service.migrate import runner
 from service.resources import resource_folder
@@ -40,7 +42,11 @@ STATEMENTS: dict[str, dict[str, object]] = {
     "list_tasks_matching_oldest_first": {"q": "TASK", "status": None, "completed": None},
     "list_tasks_oldest_first": {},
 }
-_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_DESCRIPTIONS = {
+    "short descriptions": "SELECT",
+    "descriptions of 2,000 characters": "UPDATE tasks SET description = rpad(description, 2000, ' and so on')",
+}
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ async def load_tasks(connection: asyncpg.Connection, count: int) -> UUID:
 
 async def position_of_page(connection: asyncpg.Connection, name: str, user_id: UUID, page: int) -> Position:
     """Return where a page of a list begins."""
-    start = start_of(_EARLIEST if _is_oldest_first(name) else _LATEST)
+    start = start_of(EARLIEST if _is_oldest_first(name) else LATEST)
     if page == 1:
         return start
     before = _parameters(name, user_id, start) | {"page_size": (page - 1) * PAGE_SIZE}
@@ -133,8 +139,8 @@ async def page_cost(connection: asyncpg.Connection, name: str, user_id: UUID, st
 def _parameters(name: str, user_id: UUID, start: Position) -> dict[str, object]:
     page: dict[str, object] = {"user_id": user_id, "page_size": PAGE_SIZE + 1, **STATEMENTS[name]}
     if _is_oldest_first(name):
-        return page | {"after_created_at": start.created_at, "after_id": start.id, "created_before": _LATEST}
-    return page | {"before_created_at": start.created_at, "before_id": start.id, "created_after": _EARLIEST}
+        return page | {"after_created_at": start.created_at, "after_id": start.id, "created_before": LATEST}
+    return page | {"before_created_at": start.created_at, "before_id": start.id, "created_after": EARLIEST}
 
 
 def _is_oldest_first(name: str) -> bool:
@@ -142,13 +148,20 @@ def _is_oldest_first(name: str) -> bool:
 
 
 @asynccontextmanager
-async def _database() -> AsyncIterator[asyncpg.Connection]:
+async def migrated() -> AsyncIterator[Dsn]:
+    """Run an embedded PostgreSQL with a migrated database."""
     with embedded.temporary(options={"fsync": "off"}) as server:
         administrator = await asyncpg.connect(server.dsn.asyncpg_url)
         await administrator.execute("CREATE DATABASE bench")
         await administrator.close()
         dsn = replace(server.dsn, database="bench")
         await asyncio.to_thread(runner.apply, dsn, resource_folder("migrations"))
+        yield dsn
+
+
+@asynccontextmanager
+async def _database() -> AsyncIterator[asyncpg.Connection]:
+    async with migrated() as dsn:
         connection = await asyncpg.connect(dsn.asyncpg_url, server_settings={"jit": "off", "timezone": "UTC"})
         try:
             yield connection
@@ -171,8 +184,10 @@ async def _main() -> None:
                 times = (f"{first.milliseconds:.2f}", f"{last.milliseconds:.2f}")
                 _print(line.format(name, mode.split("_")[1], *costs, *times))
         start = await position_of_page(connection, "list_tasks_matching", user_id, 1)
-        nothing = await page_cost(connection, "list_tasks_matching", user_id, start, q="no task says so")
-        _print(f"A search that finds nothing in {TASKS:,} tasks: {nothing.milliseconds:.0f} ms.")
+        for what, statement in _DESCRIPTIONS.items():
+            await connection.execute(statement)
+            nothing = await page_cost(connection, "list_tasks_matching", user_id, start, q="no task says so")
+            _print(f"A search that finds nothing in {TASKS:,} tasks with {what}: {nothing.milliseconds:,.0f} ms.")
 
 
 def _print(line: str) -> None:
