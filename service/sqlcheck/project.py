@@ -4,6 +4,7 @@ Nothing else here knows of one project in particular: whose a row is, which role
 what their comments may name is read from that table, and `docs/sql-checks.md` explains each of its entries.
 """
 
+import os
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -80,13 +81,14 @@ class Project:
 
     Attributes:
         folder: its top.
-        names: the paths of its parts below that: `sql`, `migrations`, `rows`, `squawk`.
+        names: the paths of its parts below that: `configuration`, `sql`, `migrations`, `rows`, `squawk`.
         registry: the schemas and settings that comments may name.
         owner: whose a row is.
         roles: the roles whose privileges are proved.
         ignored_tables: the patterns of those tables that no migration makes.
         kept_by_triggers: the columns that triggers write, and statements do not.
         session: the settings with which the statements are planned where they run.
+        harmless_functions: functions that read no table, beside those that are known to every project.
         violations: the constraints whose violation callers are told of; each statement that can break one names it.
         ruled_out: other constraints, which no statement breaks, each with the reason.
         callers: who runs the statements; None where nobody looks.
@@ -100,6 +102,7 @@ class Project:
     ignored_tables: tuple[str, ...] = ()
     kept_by_triggers: frozenset[str] = frozenset()
     session: Mapping[str, str] = field(default_factory=dict)
+    harmless_functions: frozenset[str] = frozenset()
     violations: frozenset[str] = frozenset()
     ruled_out: Mapping[str, str] = field(default_factory=dict)
     callers: Callers | None = None
@@ -123,6 +126,10 @@ class Project:
     def squawk(self) -> Path:
         """The configuration of squawk."""
         return self.folder / self.names["squawk"]
+
+    def place(self, file: Path) -> str:
+        """Return the path of a file from the top of the project, as diagnostics have it: `sql/tasks.sql`."""
+        return Path(os.path.relpath(file, self.folder)).as_posix()
 
     def at(self, folder: Path) -> "Project":
         """Return the same project as it lies in another folder, such as that of a release."""
@@ -155,6 +162,7 @@ def read_project(configuration: Path) -> Project:
         described = _ProjectSchema().load(table)
     except marshmallow.ValidationError as error:
         raise CheckError(f"{file}: [{_TABLE}] {_first(error.messages)}") from error
+    described["names"]["configuration"] = file.name
     with _importing_from(file.parent):
         registry = _load(file, described.pop("schemas"), Registry)
         session = _load(file, described.pop("session"), Mapping) if "session" in described else {}
@@ -212,14 +220,15 @@ class _ProjectSchema(_Strict):
     roles = fields.Nested(_RolesSchema, required=True)
     ignored_tables = fields.List(fields.String())
     kept_by_triggers = fields.List(fields.String())
+    harmless_functions = fields.List(fields.String())
     ruled_out = fields.Dict(keys=fields.String(), values=fields.String())
     callers = fields.Nested(_CallersSchema)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
         names = {name: data.pop(name) for name in ("sql", "migrations", "rows", "squawk")}
-        ignored, kept = data.pop("ignored_tables", ()), data.pop("kept_by_triggers", ())
-        return data | {"names": names, "ignored_tables": tuple(ignored), "kept_by_triggers": frozenset(kept)}
+        sets = {name: frozenset(data.pop(name, ())) for name in ("kept_by_triggers", "harmless_functions")}
+        return data | sets | {"names": names, "ignored_tables": tuple(data.pop("ignored_tables", ()))}
 
 
 def _first(messages: Any, path: str = "") -> str:  # noqa: ANN401 -- marshmallow nests them

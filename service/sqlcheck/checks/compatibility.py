@@ -20,6 +20,7 @@ import psycopg
 from service.migrate.errors import reason
 from service.migrate.files import Migration, MigrationError, read_migrations
 from service.sqlcheck.diagnostics import CheckError, Diagnostic, Note
+from service.sqlcheck.project import Project
 from service.sqlcheck.reading.releases import Release, released
 from service.sqlcheck.reading.schema import read_schema
 from service.sqlcheck.reading.sources import sources
@@ -43,17 +44,17 @@ def check(subject: Subject) -> Iterator[Diagnostic | Note]:
         NothingToCheckError: there is no release yet.
         CheckError: the release cannot be read, or its migrations cannot be applied.
     """
-    migrations = subject.project.migrations
-    with released(subject.project, subject.against) as release:
+    project, migrations = subject.project, subject.project.migrations
+    with released(project, subject.against) as release:
         released_migrations = release.project.migrations
         try:
             old = read_migrations(released_migrations)
             new = _new(release, migrations)
-            yield from _rewritten(release, migrations)
+            yield from _rewritten(release, project)
             yield Note(f"Compared with {release.name}, since which there {_count(len(new))}.")
             # What was renamed looks new, and would be applied again; where nothing is new, the schema is the release's.
             if new and all((migrations / file.name).exists() for file in released_migrations.glob("*.sql")):
-                yield from _out_of_order(release, old, new)
+                yield from _out_of_order(release, project, old, new)
                 yield from _Comparison(release, subject, new).diagnostics()
         except MigrationError as error:
             raise CheckError(f"{release.name} cannot be compared with: {error}") from error
@@ -64,24 +65,26 @@ def _new(release: Release, migrations: Path) -> list[Migration]:
     return [migration for migration in today if not (release.project.migrations / migration.path.name).exists()]
 
 
-def _rewritten(release: Release, migrations: Path) -> Iterator[Diagnostic]:
+def _rewritten(release: Release, project: Project) -> Iterator[Diagnostic]:
     """Yield what has been released and is not as it was."""
     for file in sorted(release.project.migrations.glob("*.sql")):
-        today = migrations / file.name
+        today = project.migrations / file.name
         if not today.exists():
             told = f"Is in {release.name} and not here, so that it was removed or renamed: put it back."
         elif today.read_bytes() != file.read_bytes():
             told = f"Has changed since {release.name}, which databases have had: undo that, and write a new migration."
         else:
             continue
-        yield Diagnostic(f"migrations/{file.name}", 1, "", _CHECK, told)
+        yield Diagnostic(project.place(today), 1, "", _CHECK, told)
 
 
-def _out_of_order(release: Release, old: Sequence[Migration], new: Sequence[Migration]) -> Iterator[Diagnostic]:
+def _out_of_order(
+    release: Release, project: Project, old: Sequence[Migration], new: Sequence[Migration]
+) -> Iterator[Diagnostic]:
     for migration in new:
         if old and migration.number <= old[-1].number:
             told = f"Comes before {old[-1].id}, which {release.name} has: give it the next number that is free."
-            yield _diagnostic(migration, "", told)
+            yield _diagnostic(project, migration, "", told)
 
 
 class _Comparison:
@@ -137,6 +140,7 @@ class _Comparison:
         waiting = [] if migration.goes_after else [one.id for one in self._after if one.number < migration.number]
         without = f", without {', '.join(waiting)}, which goes after the code" if waiting else ""
         return _diagnostic(
+            self._project,
             migration,
             "",
             f"Fails on the schema and the rows of {self._release.name}{without}: {reason(error)}. Have it, or a"
@@ -151,10 +155,11 @@ class _Comparison:
         for migration, behaviour in zip(self._order, later, strict=False):
             if whats := list(regressions(own, behaviour)):
                 yield _diagnostic(
+                    self._project,
                     migration,
                     statement.name,
                     f"Breaks this statement of {self._release.name}, which runs until its last instance is replaced:"
-                    f" {'; '.join(whats)}. Keep what it needs, and contract one release later (migrations/README.md).",
+                    f" {'; '.join(whats)}. Keep what it needs, and contract one release later.",
                 )
                 return
             for risk in risks(own, behaviour):
@@ -172,6 +177,7 @@ class _Comparison:
             enough = next(place for place, whats in enumerate(lacks) if not whats and place >= self._roll_out)
             if enough > self._roll_out:
                 yield _diagnostic(
+                    self._project,
                     self._order[enough - 1],
                     statement.name,
                     "Goes after the code, which has this statement and needs it: without it"
@@ -207,8 +213,8 @@ def _fed(statement: Statement, today: Sequence[Statement]) -> Statement:
     return replace(statement, labels={**statement.labels, "Takes": Label(f"{takes}.", statement.line)})
 
 
-def _diagnostic(migration: Migration, query: str, message: str) -> Diagnostic:
-    return Diagnostic(f"migrations/{migration.path.name}", 1, query, _CHECK, message)
+def _diagnostic(project: Project, migration: Migration, query: str, message: str) -> Diagnostic:
+    return Diagnostic(project.place(migration.path), 1, query, _CHECK, message)
 
 
 def _count(number: int) -> str:

@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from service.migrate.errors import reason
 from service.sqlcheck.diagnostics import CheckError, Diagnostic
+from service.sqlcheck.project import Project
 from service.sqlcheck.proofs.privileges import ANY, Privilege, Reason, reasons
 from service.sqlcheck.reading.schema import Column, DatabaseSchema, Table
 from service.sqlcheck.reading.statements import Statement
@@ -36,7 +37,7 @@ _SECRET_NAME: Final = re.compile(r"(^|_)(hash|key|password|salt|secret|token)$")
 
 _Needs = Mapping[Statement, Mapping[Privilege, Reason]]
 # By role and privilege, the file and the line of the GRANT.
-_Written = dict[tuple[str, Privilege], tuple[str, int]]
+_Written = dict[tuple[str, Privilege], tuple[Path, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,10 @@ class _Excess:
     privilege: Privilege
     message: str
 
-    def at(self, migrations: Path, written: _Written) -> Diagnostic:
+    def at(self, project: Project, written: _Written) -> Diagnostic:
         """Return the diagnostic, at the line that grants the privilege, or else where the role is first named."""
         place = written.get((self.role, self.privilege))
-        return _diagnostic(migrations, *place, self.message) if place else _of_role(migrations, self.role, self.message)
+        return _diagnostic(project, *place, self.message) if place else _of_role(project, self.role, self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
     Yields:
         Each diagnostic: at the statement that lacks a privilege, or at the GRANT of one that is too much.
     """
-    schema, connection, migrations = subject.schema, subject.connection, subject.project.migrations
-    app, readonly = subject.project.roles.app, subject.project.roles.readonly
+    project, schema, connection = subject.project, subject.schema, subject.connection
+    app, readonly = project.roles.app, project.roles.readonly
     needs: dict[Statement, Mapping[Privilege, Reason]] = {}
     for statement in subject.statements:
         try:
@@ -87,31 +88,31 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
     granted = {role: {one.privilege for one in grants if one.role == role} for role in (*roles, PUBLIC)}
     exact = _exact(needs, granted[app])
     yield from _missing(needs, granted[app], schema, app)
-    written = _written_grants(migrations)
+    written = _written_grants(project.migrations)
     for excess in _superfluous(needs, granted[app] - exact, app):
-        yield excess.at(migrations, written)
+        yield excess.at(project, written)
     with rolled_back(connection):
         _grant_only(connection, exact, schema, app)
         unproven = list(_unproven(needs, exact, connection, app))
     for one in unproven:
-        yield one.at(migrations, written) if isinstance(one, _Excess) else one
+        yield one.at(project, written) if isinstance(one, _Excess) else one
     for excess in (*_of_readonly(granted[readonly], schema, readonly), *_of_anybody(grants)):
-        yield excess.at(migrations, written)
+        yield excess.at(project, written)
     for role, power in _roles.list_powers(connection, roles=roles):
         message = f"{role} {power}, and may do nothing but what is granted by name: take that away from it."
-        yield _of_role(migrations, role, message)
+        yield _of_role(project, role, message)
 
 
-def _of_role(migrations: Path, role: str, message: str) -> Diagnostic:
+def _of_role(project: Project, role: str, message: str) -> Diagnostic:
     """Return a diagnostic at the migration that names a role first."""
-    files = [file for file in sorted(migrations.glob("*.sql")) if not file.name.endswith(".rollback.sql")]
+    files = [file for file in sorted(project.migrations.glob("*.sql")) if not file.name.endswith(".rollback.sql")]
     named = re.compile(rf"\b{re.escape(role)}\b")
     first = next((file for file in files if named.search(file.read_text(encoding="utf-8"))), files[0])
-    return _diagnostic(migrations, first.name, 1, message)
+    return _diagnostic(project, first, 1, message)
 
 
-def _diagnostic(migrations: Path, file: str, line: int, message: str) -> Diagnostic:
-    return Diagnostic(f"{migrations.name}/{file}", line, "", _CHECK, message)
+def _diagnostic(project: Project, file: Path, line: int, message: str) -> Diagnostic:
+    return Diagnostic(project.place(file), line, "", _CHECK, message)
 
 
 def _exact(needs: _Needs, granted: set[Privilege]) -> set[Privilege]:
@@ -292,7 +293,7 @@ def _written_grants(migrations: Path) -> _Written:
                     line = text[: table.location].count(b"\n") + 1
                     for column in [one.sval for one in part.cols or ()] or [None]:
                         privilege = Privilege(table.relname, part.priv_name.upper(), column)
-                        found[role.rolename or PUBLIC, privilege] = file.name, line
+                        found[role.rolename or PUBLIC, privilege] = file, line
     return found
 
 

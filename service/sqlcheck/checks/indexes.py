@@ -15,7 +15,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import psycopg
@@ -24,6 +23,7 @@ from psycopg.sql import SQL, Identifier
 from service.sqlcheck.checks import contracts
 from service.sqlcheck.checks.plans import faults_of_plan
 from service.sqlcheck.diagnostics import Diagnostic
+from service.sqlcheck.project import Project
 from service.sqlcheck.reading.schema import Constraint, DatabaseSchema, Index, Table, read_schema
 from service.sqlcheck.reading.statements import Statement
 from service.sqlcheck.subject import Subject
@@ -50,17 +50,16 @@ def check(subject: Subject, proofs: Sequence[Proof] = PROOFS) -> Iterator[Diagno
         subject: what is checked.
         proofs: the checks that may rest on a unique index.
     """
-    folder = subject.project.migrations
     for name, needed_by in uses(subject, proofs).items():
         if not needed_by:
             message = (
                 f"No statement needs {name}, and no foreign key: drop it, or name it under `Raises:` where it can fail."
             )
-            yield _diagnostic(folder, name, message)
+            yield _diagnostic(subject.project, name, message)
     for table in _tables(subject.schema):
         for foreign_key in table.foreign_keys:
             for message in _faults_of_foreign_key(table, foreign_key):
-                yield _diagnostic(folder, foreign_key.name, message)
+                yield _diagnostic(subject.project, foreign_key.name, message)
 
 
 def uses(subject: Subject, proofs: Sequence[Proof] = PROOFS) -> dict[str, list[str]]:
@@ -196,13 +195,13 @@ def _words(text: str) -> set[str]:
     return set(_WORD.findall(text))
 
 
-def _diagnostic(migrations: Path, name: str, message: str) -> Diagnostic:
+def _diagnostic(project: Project, name: str, message: str) -> Diagnostic:
     """Return a fault of an index or a constraint, on the line of the migration that made it last."""
     made = re.compile(rf"(?<!DROP )(?<!ON )(?<!VALIDATE )(CONSTRAINT|INDEX|INDEX CONCURRENTLY) {re.escape(name)}\b")
     file, line = "", 1
-    for path in sorted(migrations.glob("*.sql")):
+    for path in sorted(project.migrations.glob("*.sql")):
         if not path.name.endswith(".rollback.sql"):
             for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
                 if made.search(text):
                     file, line = path.name, number
-    return Diagnostic(f"{migrations.name}/{file}", line, "", CHECK, message)
+    return Diagnostic(f"{project.place(project.migrations)}/{file}", line, "", CHECK, message)

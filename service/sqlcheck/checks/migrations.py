@@ -22,7 +22,7 @@ def check(project: Project) -> Iterator[Diagnostic]:
     """
     # Whether a file has changed since it was applied is for the runner to say.
     migrations = read_migrations(project.migrations, check=False)
-    scripts = [script for migration in migrations for script in read_scripts(migration)]
+    scripts = [script for migration in migrations for script in read_scripts(project, migration)]
     previous = {later.id: earlier for earlier, later in zip([None, *migrations], migrations, strict=False)}
     with_comment = set[Named]()
     for script in scripts:

@@ -47,9 +47,7 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
     for statement in subject.statements:
         label = statement.labels.get("Plan")
         if label is None:
-            yield statement.diagnostic(
-                CHECK, "Does not say how it is planned: add a line `-- Plan:` (see sql/README.md)."
-            )
+            yield statement.diagnostic(CHECK, "Does not say how it is planned: add a line `-- Plan:`.")
         else:
             for message in _faults(statement, label, subject):
                 yield statement.diagnostic(CHECK, message, label)

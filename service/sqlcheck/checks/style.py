@@ -1,4 +1,4 @@
-"""How a statement is written: the rules of `sql/README.md` that a program can hold it to."""
+"""Style: the rules of how a statement is written that a program can hold it to."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -57,7 +57,7 @@ _QUIET: Final = frozenset({"false", "null", "true"})
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
-    """Yield what is not written as `sql/README.md` has it."""
+    """Yield what is not written as the rules have it."""
     yield from _order(subject.statements)
     yield from _twins(subject.statements)
     for statement in subject.statements:
@@ -93,7 +93,7 @@ def _name(statement: Statement) -> Iterator[Diagnostic]:
         found = statement.operator or "nothing"
         wanted = " or ".join(operator or "nothing" for operator in operators)
         yield statement.diagnostic(
-            _CHECK, f"Ends with {found}, but {verb}_ ends with {wanted}: see the table of operators."
+            _CHECK, f"Has {found} behind its name, but {verb}_ goes with {wanted}: change the one or the other."
         )
 
 

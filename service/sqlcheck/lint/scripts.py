@@ -11,6 +11,7 @@ from pglast.visitors import Visitor
 
 from service.migrate.files import Migration
 from service.sqlcheck.diagnostics import Diagnostic
+from service.sqlcheck.project import Project
 from service.sqlcheck.reading.trees import Node, is_a
 
 CHECK: Final = "migrations"
@@ -55,6 +56,7 @@ class Script:
     Attributes:
         migration: the migration.
         path: the file.
+        place: the same from the top of the project.
         text: what it says.
         is_rollback: which of the two it is.
         statements: its statements, those of a DO block behind the block itself. What a block puts together and hands to
@@ -64,6 +66,7 @@ class Script:
 
     migration: Migration
     path: Path
+    place: str
     text: str
     is_rollback: bool
     statements: tuple[ScriptStatement, ...] = ()
@@ -76,14 +79,15 @@ class Script:
     def diagnostic(self, at: ScriptStatement | int, message: str) -> Diagnostic:
         """Return a fault of a statement, or of a line."""
         line = at.line if isinstance(at, ScriptStatement) else at
-        return Diagnostic(f"{self.path.parent.name}/{self.path.name}", line, "", CHECK, message)
+        return Diagnostic(self.place, line, "", CHECK, message)
 
 
-def read_scripts(migration: Migration) -> Iterator[Script]:
+def read_scripts(project: Project, migration: Migration) -> Iterator[Script]:
     """Yield the file that applies a migration, and the one that takes it back, where it is there."""
-    yield _read(Script(migration, migration.path, migration.text, is_rollback=False))
+    yield _read(Script(migration, migration.path, project.place(migration.path), migration.text, is_rollback=False))
     if migration.rollback is not None:
-        yield _read(Script(migration, migration.rollback_path, migration.rollback, is_rollback=True))
+        place = project.place(migration.rollback_path)
+        yield _read(Script(migration, migration.rollback_path, place, migration.rollback, is_rollback=True))
 
 
 def _read(script: Script) -> Script:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pglast import ast
 
 from service.sqlcheck.diagnostics import Diagnostic
-from service.sqlcheck.project import CONFIGURATION, Project
+from service.sqlcheck.project import Project
 from service.sqlcheck.reading.schema import DatabaseSchema, Table
 from service.sqlcheck.reading.scopes import Scope
 from service.sqlcheck.reading.statements import Statement
@@ -45,7 +45,7 @@ def check_raises(project: Project, statement: Statement, scope: Scope, schema: D
             yield statement.diagnostic(
                 CHECK,
                 f"Writes what can break {name} of {table}, and does not say so: name it under Raises, or rule it out in"
-                f" [tool.sqlcheck.ruled_out] of {CONFIGURATION}, with the reason.",
+                f" [tool.sqlcheck.ruled_out] of {project.names['configuration']}, with the reason.",
                 label,
             )
 

@@ -126,17 +126,16 @@ def read_statements(project: Project) -> list[Statement]:
     try:
         queries, wrong = read_queries(project.sql), []
     except QueryError as error:
-        queries, wrong = error.queries, [_diagnostic(mistake) for mistake in error.mistakes]
-    statements = [_read(query, project.registry) for query in queries]
+        queries, wrong = error.queries, [_diagnostic(mistake, project) for mistake in error.mistakes]
+    statements = [_read(query, project) for query in queries]
     wrong += [diagnostic for statement in statements for diagnostic in _unparsable(statement)]
     if wrong:
         raise UnreadableStatementsError(wrong)
     return statements
 
 
-def _diagnostic(mistake: Mistake) -> Diagnostic:
-    file = mistake.file
-    return Diagnostic(f"{file.parent.name}/{file.name}", mistake.line, mistake.name, CHECK, mistake.message)
+def _diagnostic(mistake: Mistake, project: Project) -> Diagnostic:
+    return Diagnostic(project.place(mistake.file), mistake.line, mistake.name, CHECK, mistake.message)
 
 
 def _unparsable(statement: Statement) -> Iterator[Diagnostic]:
@@ -153,7 +152,7 @@ def _unparsable(statement: Statement) -> Iterator[Diagnostic]:
         yield statement.diagnostic(CHECK, f"Holds {count} statements: give each a name of its own.")
 
 
-def _read(query: Query, registry: Registry) -> Statement:
+def _read(query: Query, project: Project) -> Statement:
     file, line = query.file, query.line
     numbered = list(_source(file, line))
     comments = []
@@ -169,7 +168,7 @@ def _read(query: Query, registry: Registry) -> Statement:
     labels = dict(_read_labels(comments))
     first_label = min((label.line for label in labels.values()), default=line + len(comments) + 1)
     return Statement(
-        file=f"{file.parent.name}/{file.name}",
+        file=project.place(file),
         line=line,
         name=query.name,
         operator=query.operator,
@@ -180,7 +179,7 @@ def _read(query: Query, registry: Registry) -> Statement:
         sql=query.sql,
         sql_lines=tuple(rest),
         source=dict(numbered),
-        registry=registry,
+        registry=project.registry,
     )
 
 
