@@ -18,6 +18,7 @@ from typing import Any, Final
 import marshmallow
 from marshmallow import fields, post_load, validate
 
+from service.migrate.errors import one_line
 from service.schemas.registry import Registry
 from service.sqlcheck.diagnostics import CheckError
 
@@ -25,7 +26,11 @@ CONFIGURATION: Final = "pyproject.toml"
 """The file that describes a project, at its top."""
 
 _TABLE: Final = "tool.sqlcheck"
-_OBJECT: Final = validate.Regexp(r"[\w.]+:\w+", error="Must be like `package.module:NAME`.")
+_OBJECT: Final = validate.Regexp(r"[\w.]+:\w+\Z", error="Must be like `package.module:NAME`.")
+_PACKAGE: Final = validate.Regexp(r"\w+\Z", error="Must be the name of a package.")
+
+_FOLDERS: Final = ("sql", "migrations")
+_FILES: Final = ("rows", "squawk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,10 @@ class Project:
         """Tell whether a table is made by migrations, and not by the runner or by an extension for itself."""
         return not any(fnmatch(table, pattern) for pattern in self.ignored_tables)
 
+    def error(self, entry: str, told: str) -> CheckError:
+        """Return what to raise where an entry of the description is wrong, as it turns out later."""
+        return _error(self.folder / self.names["configuration"], entry, told)
+
 
 def read_project(configuration: Path) -> Project:
     """Read the description of a project.
@@ -151,22 +160,30 @@ def read_project(configuration: Path) -> Project:
     """
     file = configuration / CONFIGURATION if configuration.is_dir() else configuration
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("sqlcheck")
+        tools = tomllib.loads(file.read_text(encoding="utf-8")).get("tool")
     except OSError as error:
         raise CheckError(f"{file} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise CheckError(f"{file} is no TOML: {error}.") from error
-    if table is None:
+        raise CheckError(f"{file} is no TOML: {one_line(error)}.") from error
+    table = tools.get("sqlcheck") if isinstance(tools, dict) else None
+    if not isinstance(table, dict):
         raise CheckError(f"{file} has no table [{_TABLE}]: describe the project there (docs/sql-checks.md).")
     try:
         described = _ProjectSchema().load(table)
     except marshmallow.ValidationError as error:
-        raise CheckError(f"{file}: [{_TABLE}] {_first(error.messages)}") from error
+        raise _error(file, *_first(error.messages)) from error
     described["names"]["configuration"] = file.name
+    for entry in (*_FOLDERS, *_FILES):
+        path = file.parent / described["names"][entry]
+        if not (path.is_dir() if entry in _FOLDERS else path.is_file()):
+            raise _error(file, entry, f"There is no {'folder' if entry in _FOLDERS else 'file'} {path}.")
     with _importing_from(file.parent):
-        registry = _load(file, described.pop("schemas"), Registry)
-        session = _load(file, described.pop("session"), Mapping) if "session" in described else {}
-        violations = _load(file, described.pop("violations"), Mapping) if "violations" in described else {}
+        registry = _load(file, "schemas", described.pop("schemas"), Registry)
+        session, violations = (
+            _load(file, entry, described.pop(entry), Mapping) if entry in described else {}
+            for entry in ("session", "violations")
+        )
+    _make_each_schema(file, registry)
     return Project(file.parent, registry=registry, session=session, violations=frozenset(violations), **described)
 
 
@@ -195,7 +212,7 @@ class _RolesSchema(_Strict):
 
 
 class _CallersSchema(_Strict):
-    package = fields.String(required=True)
+    package = fields.String(required=True, validate=_PACKAGE)
     queries = fields.String(required=True)
     program = fields.String(required=True)
     without = fields.List(fields.String())
@@ -226,18 +243,22 @@ class _ProjectSchema(_Strict):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
-        names = {name: data.pop(name) for name in ("sql", "migrations", "rows", "squawk")}
+        names = {name: data.pop(name) for name in (*_FOLDERS, *_FILES)}
         sets = {name: frozenset(data.pop(name, ())) for name in ("kept_by_triggers", "harmless_functions")}
         return data | sets | {"names": names, "ignored_tables": tuple(data.pop("ignored_tables", ()))}
 
 
-def _first(messages: Any, path: str = "") -> str:  # noqa: ANN401 -- marshmallow nests them
-    """Return the first of marshmallow's messages, behind the entry that it is about."""
+def _error(file: Path, entry: str, told: str) -> CheckError:
+    return CheckError(f"{file}: [{_TABLE}] {entry}: {told}")
+
+
+def _first(messages: Any, entry: str = "") -> tuple[str, str]:  # noqa: ANN401 -- marshmallow nests them
+    """Return the entry that the first of marshmallow's messages is about, and the message."""
     if isinstance(messages, dict):
         name, inner = next(iter(messages.items()))
-        return _first(inner, f"{path}.{name}" if path else str(name))
-    text = messages[0] if isinstance(messages, list) else str(messages)
-    return f"{path}: {text}"
+        is_whole = name == marshmallow.exceptions.SCHEMA
+        return _first(inner, entry if is_whole else f"{entry}.{name}".removeprefix("."))
+    return entry, messages[0]
 
 
 @contextmanager
@@ -250,12 +271,31 @@ def _importing_from(folder: Path) -> Any:  # noqa: ANN401 -- a context manager
         sys.path.pop(0)
 
 
-def _load(file: Path, name: str, kind: type[Any]) -> Any:  # noqa: ANN401 -- of that kind
+def _load(file: Path, entry: str, name: str, kind: type[Any]) -> Any:  # noqa: ANN401 -- of that kind
     module, _, attribute = name.partition(":")
     try:
         found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise CheckError(f"{file}: [{_TABLE}] names {name}, which cannot be imported: {error}.") from error
+    except Exception as error:  # the module is the project's, and may raise anything
+        raise _error(file, entry, f"{name} cannot be imported: {_raised(error)}.") from error
     if not isinstance(found, kind):
-        raise CheckError(f"{file}: [{_TABLE}] names {name}, which is no {kind.__name__}.")
+        raise _error(file, entry, f"{name} is no {kind.__name__}.")
+    if kind is Mapping and not all(isinstance(key, str) for key in found):
+        raise _error(file, entry, f"{name} has keys that are no strings.")
     return found
+
+
+def _make_each_schema(file: Path, registry: Registry) -> None:
+    """Make a schema of each class, as whoever asks for its fields does.
+
+    Raises:
+        CheckError: one cannot be made.
+    """
+    for name, schema in registry.schemas.items():
+        try:
+            schema()
+        except Exception as error:  # the class is the project's, and may raise anything
+            raise _error(file, "schemas", f"The schema {name} cannot be made: {_raised(error)}.") from error
+
+
+def _raised(error: Exception) -> str:
+    return f"{type(error).__name__}: {one_line(error).rstrip('.')}"

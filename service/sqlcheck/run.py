@@ -12,7 +12,6 @@ from service.migrate.files import MigrationError
 from service.sqlcheck.checks import compatibility, contracts, grants, indexes, isolation, migrations, plans, style
 from service.sqlcheck.diagnostics import Diagnostic, Note, NothingToCheckError
 from service.sqlcheck.project import Project
-from service.sqlcheck.reading.schema import read_schema
 from service.sqlcheck.reading.statements import CHECK as READING
 from service.sqlcheck.reading.statements import Statement, UnreadableStatementsError, read_statements
 from service.sqlcheck.subject import Subject
@@ -101,7 +100,7 @@ def run_checks(
     try:
         with scratch_database(project, server, programs) as connection:
             version = connection.info.parameter_status("server_version") or ""
-            subject = Subject(project, statements, read_schema(project, connection), connection, against)
+            subject = Subject.of(project, statements, connection, against)
             return Report(statements, version.split()[0], list(check(subject, names)))
     except MigrationError:
         # What the lint knows of it, it says with the line.

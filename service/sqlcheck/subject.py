@@ -1,10 +1,10 @@
 """The subject of a check: what of a project is read, and the database that it is tried on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from service.sqlcheck.project import Project
-from service.sqlcheck.reading.schema import DatabaseSchema
+from service.sqlcheck.reading.schema import DatabaseSchema, catalog, read_schema
 from service.sqlcheck.reading.statements import Statement
 from service.sqlcheck.trial.scratch import Connection
 
@@ -26,3 +26,37 @@ class Subject:
     schema: DatabaseSchema
     connection: Connection
     against: str | None = None
+
+    @classmethod
+    def of(
+        cls, project: Project, statements: Sequence[Statement], connection: Connection, against: str | None = None
+    ) -> "Subject":
+        """Return the subject on a database, whose schema is read.
+
+        Raises:
+            CheckError: the project is described with what its database does not have.
+        """
+        subject = cls(project, statements, read_schema(project, connection), connection, against)
+        for entry, told in _mismatches(subject):
+            raise project.error(entry, told)
+        return subject
+
+
+def _mismatches(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield each entry of a project's description that its database belies, and what is wrong with it."""
+    project, tables = subject.project, subject.schema.tables
+    owner, columns = project.owner, {column for table in tables.values() for column in table.columns}
+    if owner.table not in tables:
+        yield "owner.table", f"No migration makes a table {owner.table}."
+    elif owner.key not in tables[owner.table].columns:
+        yield "owner.key", f"{owner.table} has no column {owner.key}."
+    # Misspelled, it would have the rows of all tables be nobody's, and everything proved.
+    if owner.column not in columns:
+        yield "owner.column", f"No table has a column {owner.column}."
+    for name in sorted(project.kept_by_triggers - columns):
+        yield "kept_by_triggers", f"No table has a column {name}."
+    roles = {"app": project.roles.app, "readonly": project.roles.readonly}
+    there = {name for (name,) in catalog.list_roles(subject.connection, names=list(roles.values()))}
+    for part, role in roles.items():
+        if role not in there:
+            yield f"roles.{part}", f"No migration makes a role {role}."

@@ -7,7 +7,6 @@ from service.sqlcheck.catalogue.markdown import as_markdown
 from service.sqlcheck.catalogue.model import Catalogue
 from service.sqlcheck.catalogue.page import as_html
 from service.sqlcheck.project import Project
-from service.sqlcheck.reading.schema import read_schema
 from service.sqlcheck.reading.statements import read_statements
 from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.scratch import scratch_database
@@ -24,7 +23,7 @@ def make(project: Project) -> dict[str, str]:
     """
     statements = read_statements(project)
     with scratch_database(project) as connection:
-        return write(gather(Subject(project, statements, read_schema(project, connection), connection)))
+        return write(gather(Subject.of(project, statements, connection)))
 
 
 def write(catalogue: Catalogue) -> dict[str, str]:

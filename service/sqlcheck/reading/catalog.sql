@@ -95,6 +95,13 @@ WHERE relation.relnamespace = current_schema()::regnamespace
     AND relation.relkind IN ('r', 'p')
 ORDER BY relation.relname, index_relation.relname;
 
+-- name: list_roles(names)
+-- Those of some names that are roles.
+SELECT rolname AS name
+FROM pg_roles
+WHERE rolname::text = ANY (:names)
+ORDER BY rolname;
+
 -- name: list_tables()
 -- Every table.
 SELECT relation.relname AS name, obj_description(relation.oid, 'pg_class') AS comment

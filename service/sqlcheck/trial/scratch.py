@@ -79,11 +79,18 @@ def _migrated(project: Project, administrator: Connection, server: Dsn) -> Itera
         runner.apply(dsn, project.migrations)
         # A transaction is begun where one is meant.
         with psycopg.connect(dsn.direct.libpq_url, autocommit=True) as connection:
-            for setting, value in project.session.items():
-                connection.execute(SQL("SET {} = {}").format(Identifier(setting), Literal(value)))
+            _set(project, connection)
             yield connection
     finally:
         administrator.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _set(project: Project, connection: Connection) -> None:
+    for setting, value in project.session.items():
+        try:
+            connection.execute(SQL("SET {} = {}").format(Identifier(setting), Literal(value)))
+        except psycopg.Error as error:
+            raise project.error("session", f"PostgreSQL does not take {setting} = {value}: {reason(error)}.") from error
 
 
 def _server_of(connection: Connection) -> Dsn:
@@ -111,6 +118,8 @@ def add_rows(project: Project, connection: Connection) -> None:
     """
     try:
         connection.execute(project.rows.read_bytes())
+    except OSError as error:
+        raise CheckError(f"{project.names['rows']} cannot be read: {error.strerror}.") from error
     except psycopg.Error as error:
         raise CheckError(
             f"The rows of {project.names['rows']} do not suit the schema: {reason(error)}. Change them."
