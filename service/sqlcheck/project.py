@@ -5,6 +5,7 @@ what their comments may name is read from that table, and `docs/sql-checks.md` e
 """
 
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -143,6 +144,12 @@ class Project:
     def makes(self, table: str) -> bool:
         """Tell whether a table is made by migrations, and not by the runner or by an extension for itself."""
         return not any(fnmatch(table, pattern) for pattern in self.ignored_tables)
+
+    def line_of(self, key: str) -> int:
+        """Return the line of the description on which a key stands; 1 where it is not written as such."""
+        lines = (self.folder / self.names["configuration"]).read_text(encoding="utf-8").splitlines()
+        written = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
+        return next((number for number, line in enumerate(lines, 1) if written.match(line)), 1)
 
     def error(self, entry: str, told: str) -> CheckError:
         """Return what to raise where an entry of the description is wrong, as it turns out later."""

@@ -16,7 +16,7 @@ from service.schemas.promises import fields_of_columns, mismatches_of_columns, m
 from service.schemas.types import types_fed_by
 from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.proofs.cardinality import at_least_one, at_most_one, is_total
-from service.sqlcheck.proofs.constraints import check_raises
+from service.sqlcheck.proofs.constraints import check_raises, check_ruled_out
 from service.sqlcheck.proofs.null_uses import NullUses
 from service.sqlcheck.proofs.nullability import Prover
 from service.sqlcheck.proofs.writes import writes
@@ -32,6 +32,12 @@ CHECK = "contracts"
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
+    """Yield what breaks the contract of each statement, and what is ruled out without need."""
+    yield from check_statements(subject)
+    yield from check_ruled_out(subject.project, subject.statements, subject.schema)
+
+
+def check_statements(subject: Subject) -> Iterator[Diagnostic]:
     """Yield what breaks the contract of each statement."""
     schema = subject.schema
     for statement in subject.statements:

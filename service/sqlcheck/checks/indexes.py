@@ -36,7 +36,7 @@ CHECK = "indexes"
 Proof: TypeAlias = Callable[[Subject], Iterable[Diagnostic]]
 """A check of statements that may rest on unique indexes."""
 
-PROOFS: Final[tuple[Proof, ...]] = (contracts.check,)
+PROOFS: Final[tuple[Proof, ...]] = (contracts.check_statements,)
 """Those that there are."""
 
 _NO_INDEX = "No index"

@@ -97,9 +97,7 @@ def _name(statement: Statement) -> Iterator[Diagnostic]:
         )
 
 
-def _one_statement(statement: Statement) -> Iterator[Diagnostic]:
-    if len(statement.trees) > 1:
-        yield statement.diagnostic(_CHECK, f"Holds {len(statement.trees)} statements: give each a name of its own.")
+def _end(statement: Statement) -> Iterator[Diagnostic]:
     if not statement.sql.endswith(";"):
         yield statement.diagnostic(_CHECK, "Does not end: put a semicolon behind it.")
 
@@ -184,7 +182,7 @@ def _pages(statement: Statement) -> Iterator[Diagnostic]:
 
 _RULES: Final[tuple[Callable[[Statement], Iterator[Diagnostic]], ...]] = (
     _name,
-    _one_statement,
+    _end,
     _comments,
     _lines,
     _case,

@@ -5,12 +5,14 @@ What the triggers write is theirs to keep right.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from pglast import ast
 
 from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.project import Project
+from service.sqlcheck.reading.resolver import UnreadableError, read
 from service.sqlcheck.reading.schema import DatabaseSchema, Table
 from service.sqlcheck.reading.scopes import Scope
 from service.sqlcheck.reading.statements import Statement
@@ -25,10 +27,10 @@ _CASCADES = re.compile(r" ON DELETE (CASCADE|SET )")
 
 def check_raises(project: Project, statement: Statement, scope: Scope, schema: DatabaseSchema) -> Iterator[Diagnostic]:
     """Yield a fault for each constraint that is named and cannot be broken, or can be broken and is not named."""
-    label, named = statement.labels.get("Raises"), set[str]()
+    label = statement.labels.get("Raises")
     can_break = breakable(scope, schema)
     existing = {name for table in schema.tables.values() for name in (*table.constraints, *table.indexes)}
-    for text in re.split(r", (?![^()]*\))", label.text.removesuffix(".")) if label else ():
+    for text in _raised(statement):
         match = _NAMED.fullmatch(text)
         if match is None:
             told = f"Raises {text!r}, which cannot be read: write `Raises: name (what it means), name.`"
@@ -37,11 +39,10 @@ def check_raises(project: Project, statement: Statement, scope: Scope, schema: D
         elif match[1] not in can_break:
             told = f"Raises {match[1]}, but writes nothing that could break it: remove it."
         else:
-            named.add(match[1])
             continue
         yield statement.diagnostic(CHECK, told, label)
     for name, table in sorted(can_break.items()):
-        if name not in named and (name in project.violations or name not in project.ruled_out):
+        if name not in _named(statement) and (name in project.violations or name not in project.ruled_out):
             yield statement.diagnostic(
                 CHECK,
                 f"Writes what can break {name} of {table}, and does not say so: name it under Raises, or rule it out in"
@@ -50,9 +51,40 @@ def check_raises(project: Project, statement: Statement, scope: Scope, schema: D
             )
 
 
+def check_ruled_out(project: Project, statements: Sequence[Statement], schema: DatabaseSchema) -> Iterator[Diagnostic]:
+    """Yield a fault for each constraint that the project rules out, and that no statement could break anyway.
+
+    Args:
+        project: the project.
+        statements: all of its statements.
+        schema: the schema of the database.
+    """
+    needed = set[str]()
+    for statement in statements:
+        with suppress(UnreadableError):  # which is told of already
+            scope, _ = read(statement.tree, schema)
+            needed |= breakable(scope, schema).keys() - _named(statement) - project.violations
+    for name in project.ruled_out:
+        if name not in needed:
+            line = project.line_of(name)
+            told = f"Rules out {name}, which no statement could break without saying so: remove it."
+            yield Diagnostic(project.names["configuration"], line, "", CHECK, told)
+
+
 def breakable(scope: Scope, schema: DatabaseSchema) -> dict[str, str]:
     """Return the constraints that a query can break, with all that is in it, and the table of each."""
     return dict(found for part in scope for found in _breakable(part, schema))
+
+
+def _raised(statement: Statement) -> list[str]:
+    """Return what `Raises:` lists."""
+    label = statement.labels.get("Raises")
+    return re.split(r", (?![^()]*\))", label.text.removesuffix(".")) if label else []
+
+
+def _named(statement: Statement) -> set[str]:
+    """Return the constraints that `Raises:` names."""
+    return {match[1] for text in _raised(statement) if (match := _NAMED.fullmatch(text))}
 
 
 def _breakable(scope: Scope, schema: DatabaseSchema) -> Iterator[tuple[str, str]]:
