@@ -105,7 +105,7 @@ class Project:
     registry: Registry
     owner: Owner
     roles: Roles
-    ignored_tables: tuple[str, ...] = ()
+    ignored_tables: tuple[str, ...]
     kept_by_triggers: frozenset[str] = frozenset()
     session: Mapping[str, str] = field(default_factory=dict)
     harmless_functions: frozenset[str] = frozenset()
@@ -176,7 +176,7 @@ def read_project(configuration: Path) -> Project:
     if not isinstance(table, dict):
         raise CheckError(f"{file} has no table [{_TABLE}]: describe the project there (docs/sql-checks.md).")
     try:
-        described = _ProjectSchema().load(table)
+        described = DescriptionSchema().load(table)
     except marshmallow.ValidationError as error:
         raise _error(file, *_first(error.messages)) from error
     described["names"]["configuration"] = file.name
@@ -230,7 +230,7 @@ class _CallersSchema(_Strict):
         return Callers(**data | {"without": tuple(data.get("without", ()))})
 
 
-class _ProjectSchema(_Strict):
+class DescriptionSchema(_Strict):
     """The table `[tool.sqlcheck]`."""
 
     sql = fields.String(required=True)
@@ -242,7 +242,7 @@ class _ProjectSchema(_Strict):
     violations = fields.String(validate=_OBJECT)
     owner = fields.Nested(_OwnerSchema, required=True)
     roles = fields.Nested(_RolesSchema, required=True)
-    ignored_tables = fields.List(fields.String())
+    ignored_tables = fields.List(fields.String(), load_default=["_*", "yoyo_*"])  # what the runner and yoyo make
     kept_by_triggers = fields.List(fields.String())
     harmless_functions = fields.List(fields.String())
     ruled_out = fields.Dict(keys=fields.String(), values=fields.String())
@@ -252,7 +252,7 @@ class _ProjectSchema(_Strict):
     def _make(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
         names = {name: data.pop(name) for name in (*_FOLDERS, *_FILES)}
         sets = {name: frozenset(data.pop(name, ())) for name in ("kept_by_triggers", "harmless_functions")}
-        return data | sets | {"names": names, "ignored_tables": tuple(data.pop("ignored_tables", ()))}
+        return data | sets | {"names": names, "ignored_tables": tuple(data.pop("ignored_tables"))}
 
 
 def _error(file: Path, entry: str, told: str) -> CheckError:

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from service.sqlcheck.checks import isolation
 from service.sqlcheck.diagnostics import CheckError
 from service.sqlcheck.project import Owner, Project, Roles, read_project
 from service.sqlcheck.reading.statements import read_statements
-from service.sqlcheck.run import check
+from service.sqlcheck.run import CHECKS, check
 from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.execution import rolled_back
 from service.sqlcheck.trial.scratch import Connection, add_rows, scratch_database
@@ -67,6 +68,92 @@ def test_a_description_may_have_a_file_of_its_own(copy: Project) -> None:
     assert read_project(file).names["configuration"] == "checks.toml"
 
 
+_LEAST = {
+    "pyproject.toml": """
+        [tool.sqlcheck]
+        sql = "queries"
+        migrations = "schema"
+        rows = "rows.sql"
+        squawk = "squawk.toml"
+        schemas = "shelf:REGISTRY"
+        owner = {table = "readers", key = "id", column = "reader_id"}
+        roles = {app = "least_app", readonly = "least_readonly"}
+        """,
+    "squawk.toml": "excluded_rules = ['prefer-robust-stmts', 'require-lock-timeout', 'require-statement-timeout']",
+    "shelf.py": """
+        import sys
+        from marshmallow import Schema, fields
+        from service.schemas.fields import RowSchema
+        from service.schemas.registry import Registry
+
+        class Book(RowSchema):
+            reader_id = fields.Integer(metadata={"examples": [1]})
+            title = fields.String(metadata={"examples": ["Emma"]})
+
+        REGISTRY = Registry.of(sys.modules[__name__])
+        """,
+    "schema/0001.create-schema.sql": """
+        -- depends:
+        -- Purpose: all of it.
+        -- Locks: none on existing tables.
+        -- Order: before the code that reads it.
+
+        CREATE TABLE readers (id bigint CONSTRAINT readers_pkey PRIMARY KEY);
+        COMMENT ON TABLE readers IS 'Who reads.';
+
+        CREATE TABLE books (
+            reader_id bigint CONSTRAINT books_reader_id_fkey REFERENCES readers (id),
+            title text,
+            CONSTRAINT books_pkey PRIMARY KEY (reader_id, title)
+        );
+        COMMENT ON TABLE books IS 'What is read.';
+
+        CREATE ROLE least_app;
+        CREATE ROLE least_readonly;
+        GRANT SELECT ON books TO least_app;
+        """,
+    "schema/0001.create-schema.rollback.sql": """
+        -- Loses: all of it.
+
+        DROP TABLE books;
+        DROP TABLE readers;
+        DROP ROLE least_app;
+        DROP ROLE least_readonly;
+        """,
+    "rows.sql": """
+        INSERT INTO readers SELECT generate_series(1, 500);
+        INSERT INTO books SELECT id, unnest(ARRAY['Emma', 'Ulysses', 'Walden']) FROM readers;
+        """,
+    "queries/books.sql": """
+        -- name: get_book(reader_id, title)^
+        -- A book on somebody's shelf.
+        -- Takes: Book.
+        -- Returns: Book, no row when it is not there.
+        -- Plan: books_pkey.
+        SELECT reader_id, title
+        FROM books
+        WHERE reader_id = :reader_id
+            AND title = :title;
+        """,
+}
+
+
+def test_the_least_that_a_project_needs_is_enough(postgres: embedded.Server, tmp_path: Path) -> None:
+    for name, text in _LEAST.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(dedent(text).lstrip())
+    project = read_project(tmp_path)
+    with scratch_database(project, postgres.dsn) as connection:
+        try:
+            results = list(check(Subject.of(project, read_statements(project), connection), CHECKS))
+        finally:
+            # They are the server's, and outlive the database.
+            connection.execute("DROP OWNED BY least_app, least_readonly")
+            connection.execute("DROP ROLE least_app, least_readonly")
+    assert [str(diagnostic) for result in results for diagnostic in result.diagnostics] == []
+    assert [result.check for result in results if result.is_skipped] == ["compatibility"]
+
+
 def test_a_file_is_named_from_the_top_of_the_project_wherever_it_lies(
     copy: Project, scratch: Connection, project: Project
 ) -> None:
@@ -91,7 +178,7 @@ def test_a_function_is_harmless_where_the_project_says_so(subject: Subject, copy
         "quote_ident() is not known to read no table, and no predicate limits what it reads. Look at it, and if it"
         " reads none, name it under harmless_functions in [tool.sqlcheck] of pyproject.toml."
     )
-    _edit(copy, "ignored_tables", 'harmless_functions = ["quote_ident"]\nignored_tables')
+    _edit(copy, "kept_by_triggers", 'harmless_functions = ["quote_ident"]\nkept_by_triggers')
     assert list(isolation.check(replace(changed, project=read_project(copy.folder)))) == []
 
 
@@ -122,15 +209,11 @@ _WRONG = {
     "a part that nobody reads": ('key = "id"', 'key = "id"\nname = "id"', "owner.name: Unknown field."),
     "another type": ('sql = "sql"', "sql = 3", "sql: Not a valid string."),
     "a list that is none": (
-        'ignored_tables = ["_*", "yoyo_*"]',
-        'ignored_tables = "_*"',
+        'sql = "sql"',
+        'sql = "sql"\nignored_tables = "_*"',
         "ignored_tables: Not a valid list.",
     ),
-    "another type in a list": (
-        'ignored_tables = ["_*"',
-        "ignored_tables = [3",
-        "ignored_tables.0: Not a valid string.",
-    ),
+    "another type in a list": ('["closed_at"', "[3", "kept_by_triggers.0: Not a valid string."),
     "another type in a table": (
         '"the statement finds the note that it adds the revision to"',
         "3",

@@ -1,6 +1,8 @@
 """The database that the checks make for themselves: migrated, with rows that plans can be made on."""
 
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +16,7 @@ from service.database import embedded
 from service.dsn import Dsn
 from service.migrate import runner
 from service.migrate.errors import one_line, reason
+from service.migrate.files import write_checksums
 from service.sqlcheck.diagnostics import CheckError
 from service.sqlcheck.project import Project
 
@@ -76,13 +79,21 @@ def _migrated(project: Project, administrator: Connection, server: Dsn) -> Itera
     administrator.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name)))
     try:
         dsn = replace(server, database=name)
-        runner.apply(dsn, project.migrations)
+        _migrate(project, dsn)
         # A transaction is begun where one is meant.
         with psycopg.connect(dsn.direct.libpq_url, autocommit=True) as connection:
             _set(project, connection)
             yield connection
     finally:
         administrator.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _migrate(project: Project, dsn: Dsn) -> None:
+    with tempfile.TemporaryDirectory(prefix="sqlcheck-") as folder:
+        copy = Path(shutil.copytree(project.migrations, Path(folder) / "migrations"))
+        # Whether a file has changed since databases have had it is for the runner to ask, where there are some.
+        write_checksums(copy)
+        runner.apply(dsn, copy)
 
 
 def _set(project: Project, connection: Connection) -> None:
