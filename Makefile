@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 POSTGRESQL_15 := /usr/lib/postgresql/15/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast bench fuzz faults lint format sql check migrate schema catalogue picture lock build clean distclean
+.PHONY: help install run test test-fast bench fuzz faults lint format sql check migrate schema catalogue diagnostics picture lock build clean distclean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp is newer than the lock file when the environment holds what the lock file says; it does not where the Python
 # that it was made with is gone.
@@ -71,6 +71,9 @@ schema: install ## Write docs/schema.sql, the checksums and the locks of the mig
 
 catalogue: install ## Write docs/queries.md and docs/queries.html anew from sql/ and migrations/
 	$(BIN)/python -m service sql catalogue
+
+diagnostics: install ## Plant each fault of docs/sql-checks.md in the example, and write there what is said of it
+	$(BIN)/python -m tests.sqlcheck.plants
 
 picture: install ## Take the picture of /sql in the README anew, in Chromium
 	$(BIN)/python -m tests.picture
