@@ -5,8 +5,9 @@ A statement of Alice's is wrong if it changes rows of Bob, or does anything else
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ import psycopg
 import pytest
 
 from service.database import embedded
-from service.dsn import Dsn
-from service.sqlcheck.reading.schema import DatabaseSchema, read_schema
+from service.sqlcheck.project import Project, read_project
+from service.sqlcheck.reading.schema import read_schema
 from service.sqlcheck.reading.statements import Statement, read_statements
-from tests.conftest import database_like
+from service.sqlcheck.subject import Subject
+from service.sqlcheck.trial.scratch import second_database
 
 __all__ = [
     "ARGUMENTS",
@@ -27,31 +29,32 @@ __all__ = [
     "FOLDER",
     "Case",
     "World",
+    "corpus",
     "depends_on_bob",
     "is_repeatable",
     "outcome",
-    "schema",
-    "two_users",
+    "two_members",
     "worlds",
 ]
 
 FOLDER = Path(__file__).parent
-two_users = aiosql.from_path(FOLDER / "two_users.sql", "psycopg", mandatory_parameters=True)
+PROJECT = replace(read_project(FOLDER / "example"), folder=FOLDER, names={"sql": "isolation"})
+two_members = aiosql.from_path(FOLDER / "two_members.sql", "psycopg", mandatory_parameters=True)
 
 ALICE = "00000000-0000-4000-8000-00000000000a"
 BOB = "00000000-0000-4000-8000-00000000000b"
 ARGUMENTS = {
-    "user_id": ALICE,
+    "member_id": ALICE,
     "other_id": BOB,
-    # Of a user where the statement is on users alone, and else of a task or a session: both users have one.
+    # Of a member where the statement is on members alone, and else of a note: both members have one.
     "id": ALICE,
     "ids": f"{{{ALICE}}}",
-    "user_ids": f"{{{ALICE},{BOB}}}",
+    "member_ids": f"{{{ALICE},{BOB}}}",
     "new_id": "00000000-0000-4000-8000-00000000000f",
-    "caller_id": "00000000-0000-4000-8000-00000000000e",
+    "shelf_id": "00000000-0000-4000-8000-00000000000e",
     "email": "bob@example.com",
     "title": "a new title",
-    "rows": f'{{"({BOB},{ALICE},,,)"}}',
+    "rows": f'{{"({BOB},{ALICE},1,,,)"}}',
 }
 
 
@@ -65,7 +68,7 @@ class Case:
 
 
 def _cases() -> Iterator[Case]:
-    for statement in read_statements(FOLDER / "isolation"):
+    for statement in read_statements(PROJECT):
         match = re.fullmatch(r"(right|wrong|refused): .+?\.(?: fault: (.+))?", statement.about)
         assert match, f"{statement.file}:{statement.line} {statement.name}"
         assert (match[1] == "right") == (match[2] is None), statement.name
@@ -77,40 +80,39 @@ CASES = list(_cases())
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A database where there are some users, and its rows."""
+    """A database where there are some members, and its rows."""
 
     connection: psycopg.Connection[Any]
     rows: list[Any]
 
 
 @pytest.fixture(scope="module")
-async def worlds(postgres: embedded.Server, template: Dsn) -> AsyncIterator[tuple[World, World]]:
+def worlds(postgres: embedded.Server, project: Project) -> Iterator[tuple[World, World]]:
     """A database where there is Bob beside Alice, and one where there is not."""
-    async with database_like(postgres, template) as both, database_like(postgres, template) as alone:
-        with (
-            psycopg.connect(both.libpq_url, autocommit=True) as with_bob,
-            psycopg.connect(alone.libpq_url, autocommit=True) as without_bob,
-        ):
-            yield _world(with_bob, {ALICE: "alice", BOB: "bob"}), _world(without_bob, {ALICE: "alice"})
+    with psycopg.connect(postgres.dsn.libpq_url, autocommit=True) as server, ExitStack() as stack:
+        both, alone = (stack.enter_context(second_database(project, server)) for _ in range(2))
+        yield _world(both, {ALICE: "alice", BOB: "bob"}), _world(alone, {ALICE: "alice"})
 
 
-def _world(connection: psycopg.Connection[Any], users: dict[str, str]) -> World:
+def _world(connection: psycopg.Connection[Any], members: dict[str, str]) -> World:
+    two_members.create_tables(connection)
     # For a mutant whose recursion does not end.
     connection.execute("SET temp_file_limit = '64MB'")
     connection.execute("SET statement_timeout = '10s'")
-    for id_, name in users.items():
-        two_users.create_user(connection, id=id_, name=name)
-        two_users.create_tasks(connection, id=id_, name=name)
-        two_users.create_session(connection, id=id_)
-        two_users.create_spent_refresh_token(connection, id=id_)
-        two_users.create_idempotency_record(connection, id=id_, name=name)
-    two_users.create_revocation(connection, id=ALICE)
-    return World(connection, list(two_users.list_rows(connection)))
+    for id_, name in members.items():
+        two_members.create_member(connection, id=id_, name=name)
+        two_members.create_notes(connection, id=id_, name=name)
+        two_members.create_revision(connection, id=id_)
+        two_members.create_label(connection, id=id_, name=name)
+    two_members.create_departure(connection, id=ALICE)
+    return World(connection, list(two_members.list_rows(connection)))
 
 
 @pytest.fixture(scope="module")
-def schema(worlds: tuple[World, World]) -> DatabaseSchema:
-    return read_schema(worlds[0].connection)
+def corpus(worlds: tuple[World, World]) -> Subject:
+    """The statements of the corpus, held against the schema that they are about."""
+    connection = worlds[0].connection
+    return Subject(PROJECT, [case.statement for case in CASES], read_schema(PROJECT, connection), connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def outcome(world: World, statement: Statement) -> Outcome:
                 returned = sorted(_text(row) for row in cursor.fetchall()) if cursor.description else []
         except psycopg.IntegrityError as error:
             failure = error.sqlstate
-        return Outcome(returned, failure, list(two_users.list_rows(world.connection)))
+        return Outcome(returned, failure, list(two_members.list_rows(world.connection)))
 
 
 def _text(row: tuple[Any, ...]) -> str:

@@ -13,12 +13,12 @@ from pglast.parser import ParseError
 from pglast.stream import RawStream
 
 from service.sqlcheck.checks import isolation
-from service.sqlcheck.reading.schema import DatabaseSchema
 from service.sqlcheck.reading.statements import Statement
+from service.sqlcheck.subject import Subject
 from tests.sharing import on_one_postgresql
-from tests.sqlcheck.corpus import CASES, World, depends_on_bob, is_repeatable, schema, worlds
+from tests.sqlcheck.corpus import CASES, World, corpus, depends_on_bob, is_repeatable, worlds
 
-__all__ = ["schema", "worlds"]
+__all__ = ["corpus", "worlds"]
 
 pytestmark = on_one_postgresql
 
@@ -26,7 +26,7 @@ MUTANTS = 5
 """How many of each statement of the corpus."""
 
 
-def test_what_is_proved_of_a_mutant_is_so(schema: DatabaseSchema, worlds: tuple[World, World]) -> None:
+def test_what_is_proved_of_a_mutant_is_so(corpus: Subject, worlds: tuple[World, World]) -> None:
     # Each has the shape of a statement above and other words; what PostgreSQL makes of it is the judge.
     proved, harmful = 0, []
     random = Random(5)
@@ -36,14 +36,14 @@ def test_what_is_proved_of_a_mutant_is_so(schema: DatabaseSchema, worlds: tuple[
         for _ in range(MUTANTS):
             statement = _mutant(case.statement, random)
             try:
-                if list(isolation.check([statement], schema)):
+                if list(isolation.check(replace(corpus, statements=[statement]))):
                     continue
                 depends = depends_on_bob(statement, worlds) and is_repeatable(statement, worlds[0])
             except (ParseError, psycopg.Error):
                 continue  # It is no SQL.
             proved += 1
             harmful += [statement.sql] if depends else []
-    print(f"{proved} mutants proved and run, {len(harmful)} of them depend on another user")  # noqa: T201 -- the guarantee's figure
+    print(f"{proved} mutants proved and run, {len(harmful)} of them depend on another member")  # noqa: T201 -- the guarantee's figure
     assert proved > MUTANTS * 10
     assert harmful == []
 

@@ -1,31 +1,31 @@
 -- What nothing here can prove: other kinds of statements, and functions and operators that may read by themselves.
 
--- name: a_merge(user_id)
+-- name: a_merge(member_id)
 -- refused: a MERGE has a scope and a condition for each WHEN.
 -- fault: MERGE is refused, since nothing proves whose rows it touches. Use SELECT, INSERT, UPDATE or DELETE.
-MERGE INTO tasks
-USING sessions ON tasks.user_id = :user_id AND sessions.user_id = :user_id
+MERGE INTO notes
+USING revisions ON notes.member_id = :member_id AND revisions.member_id = :member_id
 WHEN MATCHED THEN DELETE;
 
 -- name: a_truncate()
 -- refused: it removes the rows of everybody.
 -- fault: TRUNCATE is refused
-TRUNCATE tasks;
+TRUNCATE notes;
 
 -- name: a_copy()
 -- refused: it shows the rows of everybody.
 -- fault: COPY is refused
-COPY tasks TO STDOUT;
+COPY notes TO STDOUT;
 
 -- name: a_copy_of_a_select()
 -- refused: nor is what stands inside one looked at.
 -- fault: COPY is refused
-COPY (SELECT title FROM tasks) TO STDOUT;
+COPY (SELECT title FROM notes) TO STDOUT;
 
 -- name: a_do()
 -- refused: its text is no SQL to the parser.
 -- fault: DO is refused
-DO 'BEGIN DELETE FROM tasks; END';
+DO 'BEGIN DELETE FROM notes; END';
 
 -- name: a_call()
 -- refused: a procedure does what it likes.
@@ -35,45 +35,45 @@ CALL purge();
 -- name: a_lock()
 -- refused: it keeps everybody waiting.
 -- fault: LOCK is refused
-LOCK TABLE tasks;
+LOCK TABLE notes;
 
--- name: a_table_from_a_select(user_id)
+-- name: a_table_from_a_select(member_id)
 -- refused: tables are made by migrations.
 -- fault: CREATE TABLE AS is refused
-CREATE TABLE copied AS SELECT title FROM tasks WHERE user_id = :user_id;
+CREATE TABLE copied AS SELECT title FROM notes WHERE member_id = :member_id;
 
--- name: a_select_into(user_id)
+-- name: a_select_into(member_id)
 -- refused: it is a CREATE TABLE AS.
 -- fault: SELECT INTO is refused
-SELECT title INTO copied FROM tasks WHERE user_id = :user_id;
+SELECT title INTO copied FROM notes WHERE member_id = :member_id;
 
--- name: an_explain(user_id)
+-- name: an_explain(member_id)
 -- refused: EXPLAIN ANALYZE runs what it explains.
 -- fault: EXPLAIN is refused
-EXPLAIN (ANALYZE) DELETE FROM tasks WHERE user_id = :user_id;
+EXPLAIN (ANALYZE) DELETE FROM notes WHERE member_id = :member_id;
 
 -- name: a_prepare()
 -- refused: what it prepares runs later.
 -- fault: PREPARE is refused
-PREPARE later AS DELETE FROM tasks;
+PREPARE later AS DELETE FROM notes;
 
--- name: two_statements(user_id)
+-- name: two_statements(member_id)
 -- refused: only the first is parsed as the query.
 -- fault: More than one statement stands here, and only the first is proved. Give each a name.
-SELECT title FROM tasks WHERE user_id = :user_id;
-DELETE FROM tasks;
+SELECT title FROM notes WHERE member_id = :member_id;
+DELETE FROM notes;
 
 -- name: a_query_in_a_string()
 -- refused: it reads all tables, and no table stands in the tree.
 -- fault: query_to_xml() is not known to read no table, and no predicate limits what it reads. Look at it, and add it to
-SELECT query_to_xml('SELECT * FROM tasks', true, true, '');
+SELECT query_to_xml('SELECT * FROM notes', true, true, '');
 
--- name: a_table_in_a_string(user_id)
+-- name: a_table_in_a_string(member_id)
 -- refused: beside a limited table it reads one that is not.
 -- fault: table_to_xml() is not known to read no table
-SELECT title, table_to_xml('tasks', true, true, '')
-FROM tasks
-WHERE user_id = :user_id;
+SELECT title, table_to_xml('notes', true, true, '')
+FROM notes
+WHERE member_id = :member_id;
 
 -- name: a_file()
 -- refused: the rows of everybody are in files, too.
@@ -85,23 +85,23 @@ SELECT pg_read_file('postgresql.conf');
 -- fault: lo_get() is not known
 SELECT lo_get(:id::oid);
 
--- name: a_function_in_a_from(user_id)
+-- name: a_function_in_a_from(member_id)
 -- refused: in a FROM, too.
 -- fault: dblink() is not known
-SELECT other.title, :user_id::uuid AS asked
-FROM dblink('', 'SELECT title FROM tasks') AS other (title text);
+SELECT other.title, :member_id::uuid AS asked
+FROM dblink('', 'SELECT title FROM notes') AS other (title text);
 
 -- name: a_function_of_the_schema()
 -- refused: what the migrations have written may read tables.
--- fault: tasks_before_insert() is not known
-SELECT tasks_before_insert();
+-- fault: notes_before_insert() is not known
+SELECT notes_before_insert();
 
--- name: a_function_of_another_schema(user_id)
+-- name: a_function_of_another_schema(member_id)
 -- refused: with another schema, it is another function.
 -- fault: private.now() is not known
 SELECT title, private.now()
-FROM tasks
-WHERE user_id = :user_id;
+FROM notes
+WHERE member_id = :member_id;
 
 -- name: a_function_as_a_field()
 -- refused: to PostgreSQL, given.pg_read_file is a call of that function.
@@ -109,88 +109,88 @@ WHERE user_id = :user_id;
 SELECT given.pg_read_file
 FROM unnest(ARRAY['postgresql.conf']) AS given;
 
--- name: a_function_as_a_field_of_a_table(user_id)
--- refused: so is tasks.leak, if there is such a function.
--- fault: tasks.leak is no column that is known
-SELECT tasks.leak
-FROM tasks
-WHERE tasks.user_id = :user_id;
+-- name: a_function_as_a_field_of_a_table(member_id)
+-- refused: so is notes.leak, if there is such a function.
+-- fault: notes.leak is no column that is known
+SELECT notes.leak
+FROM notes
+WHERE notes.member_id = :member_id;
 
 -- name: a_function_as_a_field_of_an_expression()
 -- refused: and so it is behind brackets.
 -- fault: (…).pg_read_file may be a call of a function. Name the column as alias.pg_read_file.
 SELECT ('postgresql.conf'::text).pg_read_file;
 
--- name: an_operator_of_another_schema(user_id)
--- refused: an operator is a function, and this one may say that all users are equal.
+-- name: an_operator_of_another_schema(member_id)
+-- refused: an operator is a function, and this one may say that all members are equal.
 -- fault: OPERATOR(private.=) is not PostgreSQL's own, and may read anything. Use one that is.
 SELECT title
-FROM tasks
-WHERE user_id OPERATOR(private.=) :user_id;
+FROM notes
+WHERE member_id OPERATOR(private.=) :member_id;
 
--- name: an_operator_of_another_schema_limits_nothing(user_id)
+-- name: an_operator_of_another_schema_limits_nothing(member_id)
 -- refused: and so it limits nothing.
--- fault: tasks is not limited
+-- fault: notes is not limited
 SELECT title
-FROM tasks
-WHERE user_id OPERATOR(private.=) :user_id;
+FROM notes
+WHERE member_id OPERATOR(private.=) :member_id;
 
--- name: an_operator_of_another_schema_in_a_list(user_id)
+-- name: an_operator_of_another_schema_in_a_list(member_id)
 -- refused: wherever an operator may stand.
 -- fault: OPERATOR(private.=) is not PostgreSQL's own
 SELECT title
-FROM tasks
-WHERE user_id = :user_id
-    AND id OPERATOR(private.=) ANY (SELECT id FROM tasks WHERE user_id = :user_id);
+FROM notes
+WHERE member_id = :member_id
+    AND id OPERATOR(private.=) ANY (SELECT id FROM notes WHERE member_id = :member_id);
 
--- name: an_order_by_an_operator_of_another_schema(user_id)
+-- name: an_order_by_an_operator_of_another_schema(member_id)
 -- refused: in an order, too.
 -- fault: OPERATOR(private.<) is not PostgreSQL's own
 SELECT title
-FROM tasks
-WHERE user_id = :user_id
+FROM notes
+WHERE member_id = :member_id
 ORDER BY title USING OPERATOR(private.<);
 
--- name: a_name_with_its_schema(user_id)
+-- name: a_name_with_its_schema(member_id)
 -- refused: a name of three words is read in more than one way.
--- fault: public.tasks.user_id is not followed. Write alias.column.
+-- fault: public.notes.member_id is not followed. Write alias.column.
 SELECT title
-FROM public.tasks
-WHERE public.tasks.user_id = :user_id;
+FROM public.notes
+WHERE public.notes.member_id = :member_id;
 
--- name: an_unknown_alias(user_id)
+-- name: an_unknown_alias(member_id)
 -- refused: PostgreSQL would refuse it, too, or find a name around it.
 -- fault: t is not known here. Name something that stands in this FROM, or around it.
 SELECT t.title
-FROM tasks
-WHERE tasks.user_id = :user_id;
+FROM notes
+WHERE notes.member_id = :member_id;
 
--- name: an_alias_of_two(user_id)
+-- name: an_alias_of_two(member_id)
 -- refused: so would it refuse an alias that two have.
 -- fault: t is not known here
 SELECT t.title
-FROM tasks AS t, task_statuses AS t
-WHERE t.user_id = :user_id;
+FROM notes AS t, topics AS t
+WHERE t.member_id = :member_id;
 
--- name: the_old_row(user_id)
+-- name: the_old_row(member_id)
 -- refused: OLD and NEW in RETURNING are of PostgreSQL 18 alone.
 -- fault: old is not known here
-UPDATE tasks
+UPDATE notes
 SET title = 'new'
-WHERE user_id = :user_id
+WHERE member_id = :member_id
 RETURNING old.title;
 
--- name: rows_of_json(user_id, rows)
+-- name: rows_of_json(member_id, rows)
 -- refused: JSON_TABLE has a language of its own.
 -- fault: JsonTable in a FROM is not followed
-SELECT tasks.title
-FROM tasks
-JOIN JSON_TABLE(:rows::jsonb, '$[*]' COLUMNS (id uuid PATH '$')) AS wanted ON wanted.id = tasks.id
-WHERE tasks.user_id = :user_id;
+SELECT notes.title
+FROM notes
+JOIN JSON_TABLE(:rows::jsonb, '$[*]' COLUMNS (id uuid PATH '$')) AS wanted ON wanted.id = notes.id
+WHERE notes.member_id = :member_id;
 
--- name: a_part_of_a_column(user_id)
--- refused: a part of an array may be assigned by itself, and no table of users needs that.
+-- name: a_part_of_a_column(member_id)
+-- refused: a part of an array may be assigned by itself, and no table of members needs that.
 -- fault: An assignment to a part of title is not followed. Assign it whole.
-UPDATE tasks
+UPDATE notes
 SET title[1] = 'x'
-WHERE user_id = :user_id;
+WHERE member_id = :member_id;
