@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -12,14 +12,13 @@ import pytest
 
 from service.database import embedded
 from service.migrate.files import CHECKSUMS, read_migrations, write_checksums
+from service.sqlcheck.project import Project
 from service.sqlcheck.reading.statements import read_statements
 from service.sqlcheck.run import Result, check
+from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.scratch import Connection
 
-__all__ = ["CHECKOUT", "ROWS", "Checkout", "checkout", "make_checkout", "own_git", "server", "unreleased"]
-
-CHECKOUT = Path(__file__).parents[2]
-ROWS = "docs/rows.sql"
+__all__ = ["Checkout", "checkout", "make_checkout", "own_git", "server", "unreleased"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,14 +34,25 @@ def own_git() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A working tree, and a server to check it on."""
+    """A working tree, and the subject that it is, with a server to check it on."""
 
-    folder: Path
-    connection: Connection
+    subject: Subject
+
+    @property
+    def project(self) -> Project:
+        return self.subject.project
+
+    @property
+    def folder(self) -> Path:
+        return self.project.folder
+
+    @property
+    def connection(self) -> Connection:
+        return self.subject.connection
 
     @property
     def migrations(self) -> Path:
-        return self.folder / "migrations"
+        return self.project.migrations
 
     def git(self, *args: str) -> None:
         author = ("-c", "user.name=Anybody", "-c", "user.email=anybody@example.com")
@@ -74,8 +84,8 @@ class Checkout:
         (self.folder / file).write_text(text.replace(before, after))
 
     def check(self, against: str | None = None) -> Result:
-        statements = read_statements(self.folder / "sql")
-        (result,) = check(["compatibility"], statements, self.connection, self.migrations, against)
+        subject = replace(self.subject, statements=read_statements(self.project), against=against)
+        (result,) = check(subject, ["compatibility"])
         return result
 
     def diagnostics(self) -> list[str]:
@@ -88,28 +98,26 @@ def server(postgres: embedded.Server) -> Iterator[Connection]:
         yield connection
 
 
-def make_checkout(folder: Path, server: Connection) -> Checkout:
-    """Make a repository of what is checked, with few rows, and nothing released."""
+def make_checkout(folder: Path, subject: Subject, server: Connection) -> Checkout:
+    """Make a repository of the example, with few rows, and nothing released."""
     if shutil.which("git") is None:
         pytest.skip("git is not here")
-    for name in ("sql", "migrations"):
-        shutil.copytree(CHECKOUT / name, folder / name)
-    rows = re.sub(r"generate_series\(1, \d{3,}\)", "generate_series(1, 20)", (CHECKOUT / ROWS).read_text())
-    # Whom the examples are about is the last of the users.
-    rows = rows.replace("generate_series(1, 20)", "generate_series(2990, 3000)", 1)
-    (folder / ROWS).parent.mkdir(parents=True)
-    (folder / ROWS).write_text(rows)
-    checkout = Checkout(folder, server)
+    original, project = subject.project, subject.project.at(folder)
+    shutil.copytree(original.folder, folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    rows = re.sub(r"generate_series\(1, \d{3,}\)", "generate_series(1, 20)", original.rows.read_text())
+    # Whom the examples are about is the last of the members.
+    project.rows.write_text(rows.replace("generate_series(1, 20)", "generate_series(985, 1000)", 1))
+    checkout = Checkout(replace(subject, project=project, connection=server))
     checkout.git("init", "--quiet", "--initial-branch=main")
     return checkout
 
 
 @pytest.fixture
-def unreleased(tmp_path: Path, server: Connection) -> Checkout:
+def unreleased(tmp_path: Path, subject: Subject, server: Connection) -> Checkout:
     """A repository with one commit and no tag, and not every statement, since each takes its time."""
-    checkout = make_checkout(tmp_path, server)
-    for file in (tmp_path / "sql").iterdir():
-        if file.name not in {"task_statuses.sql", "tasks.sql", "users.sql"}:
+    checkout = make_checkout(tmp_path, subject, server)
+    for file in checkout.project.sql.iterdir():
+        if file.name not in {"members.sql", "notes.sql", "topics.sql"}:
             file.unlink()
     checkout.release()
     return checkout

@@ -13,13 +13,14 @@ import pytest
 from service.database import embedded
 from service.migrate.files import CHECKSUMS
 from service.sqlcheck.diagnostics import CheckError, NothingToCheckError
+from service.sqlcheck.project import Project
 from service.sqlcheck.reading.releases import released
-from service.sqlcheck.reading.statements import read_statements
 from service.sqlcheck.reports import as_json, as_junit, as_text
 from service.sqlcheck.run import Report, Result
+from service.sqlcheck.subject import Subject
 from tests.processes import bare_environ
 from tests.sharing import on_one_postgresql
-from tests.sqlcheck.repositories import CHECKOUT, ROWS, Checkout, checkout, own_git, server, unreleased
+from tests.sqlcheck.repositories import Checkout, checkout, own_git, server, unreleased
 
 __all__ = ["checkout", "own_git", "server", "unreleased"]
 
@@ -31,9 +32,9 @@ def test_the_last_release_is_the_newest_version_behind_head(checkout: Checkout) 
     checkout.git("checkout", "--quiet", "-b", "other")
     checkout.release("v3.0.0")
     checkout.git("checkout", "--quiet", "main")
-    with released(checkout.folder) as release:
+    with released(checkout.project) as release:
         assert release.name == "v1.10.0"
-    with released(checkout.folder, "v3.0.0") as release:
+    with released(checkout.project, "v3.0.0") as release:
         assert release.name == "v3.0.0"
 
 
@@ -46,7 +47,7 @@ def test_without_a_release_the_check_is_skipped_and_says_so(unreleased: Checkout
 
     unreleased.git("clone", "--quiet", "--depth=1", f"file://{tmp_path}", str(tmp_path / "shallow"))
     with pytest.raises(NothingToCheckError, match="This clone is shallow, and may lack it: git fetch"):
-        released(tmp_path / "shallow").__enter__()
+        released(unreleased.project.at(tmp_path / "shallow")).__enter__()
 
 
 def test_a_release_that_git_does_not_have_is_one_clear_line(checkout: Checkout) -> None:
@@ -63,16 +64,16 @@ def test_a_release_that_git_does_not_have_is_one_clear_line(checkout: Checkout) 
 
 
 def test_without_git_the_check_is_skipped_and_says_so_unless_a_revision_is_named(
-    checkout: Checkout, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    checkout: Checkout, project: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bare = tmp_path_factory.mktemp("bare")
+    bare = project.at(tmp_path_factory.mktemp("bare"))
     told = "Compared with nothing, since {} is in no git repository that git is here to read: use a clone."
     with pytest.raises(NothingToCheckError) as nothing:
         released(bare).__enter__()
-    assert str(nothing.value) == told.format(bare)
+    assert str(nothing.value) == told.format(bare.folder)
     with pytest.raises(CheckError) as caught:
         released(bare, "HEAD").__enter__()
-    assert str(caught.value) == told.format(bare)
+    assert str(caught.value) == told.format(bare.folder)
 
     monkeypatch.setattr(shutil, "which", lambda _program: None)
     result = checkout.check()
@@ -88,7 +89,7 @@ def test_what_git_has_not_fetched_is_one_clear_line(
     subprocess.run(clone, check=True, capture_output=True)
     subprocess.run(["git", "-C", partial, "remote", "set-url", "origin", "file:///nowhere"], check=True)
     with pytest.raises(CheckError, match=r"^git cannot read v1\.0\.0: .+ Fetch it whole\.$") as caught:
-        released(partial).__enter__()
+        released(checkout.project.at(partial)).__enter__()
     assert "\n" not in str(caught.value)
 
 
@@ -96,7 +97,7 @@ def test_what_git_has_not_fetched_is_one_clear_line(
 def test_a_repository_that_is_somebody_elses_is_read(checkout: Checkout) -> None:
     for path in (checkout.folder, checkout.folder / ".git"):
         os.chown(path, 65534, 65534)
-    with released(checkout.folder) as release:
+    with released(checkout.project) as release:
         assert release.name == "v1.0.0"
 
 
@@ -104,20 +105,20 @@ _OLD = """
 -- name: get_old(gone)^
 -- What nothing of today feeds.
 -- Takes: Gone.
-SELECT id FROM users WHERE email = :gone;
+SELECT id FROM members WHERE email = :gone;
 
 -- name: merge_old()
 -- What nothing is proved of.
-MERGE INTO task_statuses
-USING (VALUES ('incomplete')) AS given (status) ON task_statuses.status = given.status
+MERGE INTO topics
+USING (VALUES ('draft')) AS given (topic) ON topics.topic = given.topic
 WHEN MATCHED THEN DO NOTHING;
 """
 
 
 def test_a_release_may_be_from_before_there_were_checksums_and_rows(unreleased: Checkout) -> None:
     (unreleased.migrations / CHECKSUMS).unlink()
-    (unreleased.folder / ROWS).unlink()
-    old = unreleased.folder / "sql" / "old.sql"
+    unreleased.project.rows.unlink()
+    old = unreleased.project.sql / "old.sql"
     old.write_text(_OLD)
     unreleased.release("v0.9.0")
     old.unlink()
@@ -125,9 +126,9 @@ def test_a_release_may_be_from_before_there_were_checksums_and_rows(unreleased: 
     result = unreleased.check()
     assert result.diagnostics == []
     assert result.notes[1:] == (
-        "v0.9.0 has no docs/rows.sql, and so its tables are empty here.",
+        "v0.9.0 has no rows.sql, and so its tables are empty here.",
         (
-            "Prepared and not run: get_old, create_task of v0.9.0, which fail on the schema of its own, with the"
+            "Prepared and not run: create_note, get_old of v0.9.0, which fail on the schema of its own, with the"
             " examples of today and the rows of v0.9.0."
         ),
     )
@@ -153,7 +154,7 @@ def test_a_release_whose_migrations_cannot_be_read_is_one_clear_line(unreleased:
 
 
 def test_rows_that_do_not_suit_their_own_release_are_told_in_one_line(unreleased: Checkout) -> None:
-    (unreleased.folder / ROWS).write_text("INSERT INTO nowhere DEFAULT VALUES;")
+    unreleased.project.rows.write_text("INSERT INTO nowhere DEFAULT VALUES;")
     unreleased.release("v1.0.0")
     unreleased.migrate("add-nothing", "SELECT 1;")
     with pytest.raises(CheckError, match=r"^v1.0.0 cannot be compared with: The rows of .+ do not suit the schema: "):
@@ -174,30 +175,26 @@ def test_notes_are_in_every_report() -> None:
     assert (style_suite.find("system-out"), suite.findtext("system-out")) == (None, "One.\nTwo.")
 
 
-def test_a_check_that_is_skipped_does_not_pass_in_any_report() -> None:
-    statements = read_statements(CHECKOUT / "sql")
-    report = Report(statements, "18.6", [Result("compatibility", 0.2, [], ("Nothing.",), is_skipped=True)])
+def test_a_check_that_is_skipped_does_not_pass_in_any_report(subject: Subject) -> None:
+    report = Report(
+        list(subject.statements), "18.6", [Result("compatibility", 0.2, [], ("Nothing.",), is_skipped=True)]
+    )
     assert as_text(report).endswith(" statements on PostgreSQL 18.6: no fault (compatibility skipped).")
     assert orjson.loads(as_json(report))["checks"][0]["is_skipped"]
     (suite,) = ET.fromstring(as_junit(report))
-    assert suite.get("tests") == suite.get("skipped") == str(len(statements))
+    assert suite.get("tests") == suite.get("skipped") == str(len(subject.statements))
     assert {one.get("message") for one in suite.iter("skipped")} == {"Nothing."}
 
 
 def test_the_command_compares_with_the_revision_that_it_is_given(checkout: Checkout, postgres: embedded.Server) -> None:
-    ignored = shutil.ignore_patterns("__pycache__", "rows.sql")
-    shutil.copytree(CHECKOUT / "sql", checkout.folder / "sql", dirs_exist_ok=True)
-    shutil.copytree(CHECKOUT / "service", checkout.folder / "service", ignore=ignored, dirs_exist_ok=True)
-    id_ = checkout.migrate("revoke", "REVOKE DELETE ON users FROM task_app;")
+    id_ = checkout.migrate("revoke", "REVOKE DELETE ON members FROM notes_app;")
     checkout.release("v1.1.0")
     command = [sys.executable, "-m", "service", "sql", "check", "compatibility", "--json"]
-    command += ["--database", postgres.dsn.libpq_url, "--against", "v1.0.0"]
-    done = subprocess.run(
-        command, cwd=checkout.folder, env=bare_environ(), capture_output=True, text=True, timeout=100, check=False
-    )
+    command += ["--config", str(checkout.folder), "--database", postgres.dsn.libpq_url, "--against", "v1.0.0"]
+    done = subprocess.run(command, env=bare_environ(), capture_output=True, text=True, timeout=100, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     told = orjson.loads(done.stdout)
     assert [(diagnostic["file"], diagnostic["query"]) for diagnostic in told["faults"]] == [
-        (f"migrations/{id_}.sql", "delete_user")
+        (f"migrations/{id_}.sql", "delete_member")
     ]
     assert told["checks"][0]["notes"] == ["Compared with v1.0.0, since which there is 1 new migration."]
