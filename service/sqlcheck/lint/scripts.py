@@ -7,12 +7,11 @@ from typing import Any, Final
 
 from pglast import ast, parse_plpgsql, parse_sql
 from pglast.parser import ParseError
-from pglast.visitors import Visitor
 
 from service.migrate.files import Migration
 from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.project import Project
-from service.sqlcheck.reading.trees import Node, is_a
+from service.sqlcheck.reading.trees import Node, is_a, walk
 
 CHECK: Final = "migrations"
 
@@ -38,15 +37,7 @@ class ScriptStatement:
 
     def nodes(self, *kinds: type[ast.Node]) -> list[Node]:
         """Return every node of these kinds, in the order in which they are met; every node where none is named."""
-        found: list[Node] = []
-
-        class Collector(Visitor):
-            def visit(self, _ancestors: object, node: ast.Node) -> None:
-                if not kinds or isinstance(node, kinds):
-                    found.append(node)
-
-        Collector()(self.node)
-        return found
+        return [node for node in walk(self.node) if not kinds or isinstance(node, kinds)]
 
 
 @dataclass(frozen=True, eq=False)

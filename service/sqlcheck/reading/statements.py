@@ -9,7 +9,6 @@ from typing import Final, TypeVar, cast
 
 from pglast import ast, parse_sql
 from pglast.parser import ParseError
-from pglast.visitors import Visitor
 
 from service.database.queries import read_queries
 from service.database.query_files import Mistake, Query, QueryError
@@ -17,6 +16,7 @@ from service.schemas.labels import LABELS
 from service.schemas.registry import Registry
 from service.sqlcheck.diagnostics import CheckError, Diagnostic
 from service.sqlcheck.project import Project
+from service.sqlcheck.reading.trees import walk
 
 NodeT = TypeVar("NodeT", bound=ast.Node)
 
@@ -87,16 +87,7 @@ class Statement:
 
     def nodes(self, kind: type[NodeT]) -> list[NodeT]:
         """Return every node of one kind, in the order in which they are met."""
-        found: list[NodeT] = []
-
-        class Collector(Visitor):
-            def visit(self, _ancestors: object, node: ast.Node) -> None:
-                if isinstance(node, kind):
-                    found.append(node)
-
-        for tree in self.trees:
-            Collector()(tree)
-        return found
+        return [node for tree in self.trees for node in walk(tree) if isinstance(node, kind)]
 
     def line_of(self, node: ast.Node | int | None) -> int:
         """Return the line of the file on which a node of the tree, or an offset into `sql`, stands.

@@ -25,6 +25,13 @@ def children(node: Node, *but: str) -> Iterator[Node]:
             yield from _nodes(getattr(node, name))
 
 
+def walk(node: Node) -> Iterator[Node]:
+    """Yield a node and every one below it, in the order of their members."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
 def conjuncts(node: Node) -> Iterator[Node]:
     """Yield what must be true for a condition to be true: the links of its AND chain."""
     if is_a(node, ast.BoolExpr) and node.boolop == BoolExprType.AND_EXPR:
