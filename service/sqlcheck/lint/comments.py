@@ -25,14 +25,11 @@ _WORDS: Final = {
 }
 
 
-def check_comments(script: Script, earlier: set[Named]) -> Iterator[Diagnostic]:
-    """Yield what a file makes without a comment.
-
-    Args:
-        script: the file.
-        earlier: what has a comment by the files before it, and keeps it if it is replaced.
-    """
-    here = commented(script)
+def check(script: Script) -> Iterator[Diagnostic]:
+    """Yield what a file makes without a comment."""
+    here = _commented(script)
+    # It keeps its comment if it is replaced.
+    earlier = set[Named]().union(*map(_commented, script.earlier))
     for statement in script.statements:
         made = _made(statement.node)
         if made is None or made in here or (made in earlier and getattr(statement.node, "replace", False)):
@@ -45,7 +42,7 @@ def check_comments(script: Script, earlier: set[Named]) -> Iterator[Diagnostic]:
         )
 
 
-def commented(script: Script) -> set[Named]:
+def _commented(script: Script) -> set[Named]:
     """Return what a file gives a comment."""
     return {
         (statement.node.objtype, _name(statement.node.object))

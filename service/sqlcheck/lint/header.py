@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from service.migrate.files import Migration
 from service.migrate.locks import mismatches, read
 from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.lint.scripts import Script
@@ -30,14 +29,15 @@ class _Entry(NamedTuple):
     in_header: bool
 
 
-def check_header(script: Script, previous: Migration | None) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the header of a migration.
-
-    Args:
-        script: the file that applies it.
-        previous: the migration before it; None where it is the first.
-    """
+def check(script: Script) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the header of a file."""
     entries = list(_entries(script.text))
+    yield from _of_rollback(script) if script.is_rollback else _of_migration(script, entries)
+    yield from _unread(script, entries, ("Loses",) if script.is_rollback else _ENTRIES)
+
+
+def _of_migration(script: Script, entries: list[_Entry]) -> Iterator[Diagnostic]:
+    previous = script.earlier[-1].migration if script.earlier else None
     header = script.migration.header
     names = [entry.name for entry in entries if entry.in_header and entry.name in _ENTRIES]
     if not script.text.startswith("-- depends:"):
@@ -65,26 +65,13 @@ def check_header(script: Script, previous: Migration | None) -> Iterator[Diagnos
         line = next(entry.line for entry in entries if entry.name == "Locks")
         for told in mismatches(script.migration, locks):
             yield script.diagnostic(line, told)
-    yield from _unread(script, entries, _ENTRIES)
 
 
-def check_rollback_header(script: Script) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the header of a rollback."""
+def _of_rollback(script: Script) -> Iterator[Diagnostic]:
     if not script.text.startswith("-- Loses:") or not script.migration.loses:
         yield script.diagnostic(
             1,
             "Does not begin with what it loses: write `-- Loses: …` first, or `-- Loses: nothing.` if that is so.",
-        )
-    yield from _unread(script, list(_entries(script.text)), ("Loses",))
-
-
-def check_has_rollback(script: Script) -> Iterator[Diagnostic]:
-    """Yield a fault where a migration cannot be taken back."""
-    if script.migration.rollback is None:
-        yield script.diagnostic(
-            1,
-            f"Has no rollback: write {script.migration.rollback_path.name}, which begins with `-- Loses: …`; where"
-            " nothing is to be undone, a comment says so.",
         )
 
 

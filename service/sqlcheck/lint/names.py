@@ -23,7 +23,7 @@ _KINDS: Final = {
 """Each kind of constraint that is named, and how its name ends. NOT NULL has a name since PostgreSQL 18 only."""
 
 
-def check_names(script: Script) -> Iterator[Diagnostic]:
+def check(script: Script) -> Iterator[Diagnostic]:
     """Yield each constraint, index and trigger that has no name of its own, or one that does not tell what it is."""
     for statement in script.statements:
         for node, message in _named(statement):

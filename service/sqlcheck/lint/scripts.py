@@ -1,14 +1,14 @@
 """The files of a migration, as the rules read them: statement by statement, also inside of DO blocks."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from pglast import ast, parse_plpgsql, parse_sql
 from pglast.parser import ParseError
 
-from service.migrate.files import Migration
+from service.migrate.files import Migration, read_migrations
 from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.project import Project
 from service.sqlcheck.reading.trees import Node, is_a, walk
@@ -35,6 +35,11 @@ class ScriptStatement:
     sql: str
     in_block: bool = False
 
+    @property
+    def is_concurrent(self) -> bool:
+        """Whether it makes or drops an index CONCURRENTLY."""
+        return is_a(self.node, ast.IndexStmt, ast.DropStmt) and bool(self.node.concurrent)
+
     def nodes(self, *kinds: type[ast.Node]) -> list[Node]:
         """Return every node of these kinds, in the order in which they are met; every node where none is named."""
         return [node for node in walk(self.node) if not kinds or isinstance(node, kinds)]
@@ -50,6 +55,7 @@ class Script:
         place: the same from the top of the project.
         text: what it says.
         is_rollback: which of the two it is.
+        earlier: the files that have been applied before it, in their order.
         statements: its statements, those of a DO block behind the block itself. What a block puts together and hands to
             EXECUTE is not read, nor is what a function does when it is called.
         unreadable: what PostgreSQL cannot read; there are no statements then.
@@ -60,6 +66,7 @@ class Script:
     place: str
     text: str
     is_rollback: bool
+    earlier: tuple["Script", ...] = field(default=(), repr=False)
     statements: tuple[ScriptStatement, ...] = ()
     unreadable: Diagnostic | None = None
 
@@ -73,12 +80,22 @@ class Script:
         return Diagnostic(self.place, line, "", CHECK, message)
 
 
-def read_scripts(project: Project, migration: Migration) -> Iterator[Script]:
-    """Yield the file that applies a migration, and the one that takes it back, where it is there."""
-    yield _read(Script(migration, migration.path, project.place(migration.path), migration.text, is_rollback=False))
-    if migration.rollback is not None:
-        place = project.place(migration.rollback_path)
-        yield _read(Script(migration, migration.rollback_path, place, migration.rollback, is_rollback=True))
+def read_scripts(project: Project) -> Iterator[Script]:
+    """Yield the file that applies each migration, and the one that takes it back, where it is there.
+
+    Raises:
+        MigrationError: a file cannot be read, or is not named or headed as a migration is.
+    """
+    earlier: tuple[Script, ...] = ()
+    # Whether a file has changed since it was applied is for the runner to say.
+    for migration in read_migrations(project.migrations, check=False):
+        path, place = migration.path, project.place(migration.path)
+        script = _read(Script(migration, path, place, migration.text, is_rollback=False, earlier=earlier))
+        earlier = (*earlier, script)
+        yield script
+        if migration.rollback is not None:
+            path, place = migration.rollback_path, project.place(migration.rollback_path)
+            yield _read(Script(migration, path, place, migration.rollback, is_rollback=True, earlier=earlier))
 
 
 def _read(script: Script) -> Script:

@@ -5,12 +5,10 @@ that squawk asks for, which leads over several migrations; and to drop is what t
 """
 
 import json
-import re
 import shutil
 import subprocess
 import sysconfig
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,13 +32,9 @@ _LAST_STEPS: Final = frozenset(
 )
 """What breaks the code before, and nothing once that is gone."""
 
-_IGNORE: Final = re.compile(r"--\s*squawk-ignore\b")
-_IGNORE_FILE: Final = re.compile(r"--\s*squawk-ignore-file\b")
-_REASON: Final = re.compile(r"\s*--(?!\s*squawk-)\s*\w")
-
 
 def check_with_squawk(scripts: Sequence[Script], configuration: Path) -> Iterator[Diagnostic]:
-    """Yield what squawk says of the files that apply migrations, and where it is silenced without a reason.
+    """Yield what squawk says of the files that apply migrations.
 
     Args:
         scripts: the files of every migration.
@@ -50,8 +44,6 @@ def check_with_squawk(scripts: Sequence[Script], configuration: Path) -> Iterato
         CheckError: squawk is not installed, or fails.
     """
     readable = [script for script in scripts if not script.is_rollback and not script.unreadable]
-    for script in readable:
-        yield from _silenced(script)
     for is_transactional in (True, False):
         part = {
             script.path.name: script for script in readable if script.migration.is_transactional is is_transactional
@@ -94,16 +86,3 @@ def _message(violation: dict[str, Any]) -> str:
             f"Do it another way, or write why not in a comment above it, and `-- squawk-ignore {rule}` below that"
         )
     return f"{wrong} (squawk: {rule}). {to_do}."
-
-
-def _silenced(script: Script) -> Iterator[Diagnostic]:
-    for number, (above, line) in enumerate(pairwise(["", *script.text.splitlines()]), 1):
-        if _IGNORE_FILE.search(line):
-            yield script.diagnostic(
-                number,
-                "Silences squawk for the whole file: write `-- squawk-ignore the-rule` above the statement instead.",
-            )
-        elif _IGNORE.search(line) and not _REASON.match(above):
-            yield script.diagnostic(
-                number, "Silences squawk and does not say why: write the reason in a comment above it."
-            )
