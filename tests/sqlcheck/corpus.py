@@ -38,7 +38,8 @@ __all__ = [
 ]
 
 FOLDER = Path(__file__).parent
-PROJECT = replace(read_project(FOLDER / "example"), folder=FOLDER, names={"sql": "isolation"})
+_EXAMPLE = read_project(FOLDER / "example")
+PROJECT = replace(_EXAMPLE, folder=FOLDER, names={**_EXAMPLE.names, "sql": "isolation"})
 two_members = aiosql.from_path(FOLDER / "two_members.sql", "psycopg", mandatory_parameters=True)
 
 ALICE = "00000000-0000-4000-8000-00000000000a"

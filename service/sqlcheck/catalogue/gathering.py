@@ -15,10 +15,11 @@ from service.sqlcheck.catalogue.steps import named, read_plan
 from service.sqlcheck.catalogue.tables import grants_of, read_table
 from service.sqlcheck.catalogue.uses import uses_of
 from service.sqlcheck.checks import indexes
-from service.sqlcheck.checks.isolation import functions_of, limits
 from service.sqlcheck.diagnostics import CheckError
 from service.sqlcheck.proofs.cardinality import at_least_one
+from service.sqlcheck.proofs.functions import called
 from service.sqlcheck.proofs.nullability import Prover
+from service.sqlcheck.proofs.ownership import limits
 from service.sqlcheck.proofs.privileges import Privilege, Reason, reasons
 from service.sqlcheck.reading.resolver import UnreadableError, read
 from service.sqlcheck.reading.schema import DatabaseSchema
@@ -89,7 +90,7 @@ def _query(
         outputs=outputs,
         plan=read_plan(explain(connection, statement), statement.parameters),
         grants=grants_of(needed, schema),
-        functions=tuple(functions_of(statement)),
+        functions=tuple(called(statement)),
         uses=uses_of(statement, schema, needed),
         callers=tuple(run_by),
     )

@@ -57,15 +57,9 @@ EXPLAIN (ANALYZE) DELETE FROM notes WHERE member_id = :member_id;
 -- fault: PREPARE is refused
 PREPARE later AS DELETE FROM notes;
 
--- name: two_statements(member_id)
--- refused: only the first is parsed as the query.
--- fault: More than one statement stands here, and only the first is proved. Give each a name.
-SELECT title FROM notes WHERE member_id = :member_id;
-DELETE FROM notes;
-
 -- name: a_query_in_a_string()
 -- refused: it reads all tables, and no table stands in the tree.
--- fault: query_to_xml() is not known to read no table, and no predicate limits what it reads. Look at it, and add it to
+-- fault: query_to_xml() is not known to read no table, and no predicate limits what it reads. Look at it, and if
 SELECT query_to_xml('SELECT * FROM notes', true, true, '');
 
 -- name: a_table_in_a_string(member_id)
