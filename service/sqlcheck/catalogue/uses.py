@@ -1,16 +1,16 @@
 """What a statement does with tables: by itself, by the triggers that it fires, and by the keys that take rows along."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from pglast import ast
 
 from service.sqlcheck.catalogue.model import VERBS, Use
 from service.sqlcheck.proofs.privileges import ANY, Privilege, Reason
+from service.sqlcheck.reading.resolver import read
 from service.sqlcheck.reading.schema import DatabaseSchema
 from service.sqlcheck.reading.statements import Statement
-
-_Node: TypeAlias = Any  # pglast says of every member that it may be None, which the grammar knows better
+from service.sqlcheck.reading.trees import Node
 
 _WRITES: Final = {ast.InsertStmt: "adds", ast.UpdateStmt: "changes", ast.DeleteStmt: "deletes"}
 _VERB_OF: Final = {"SELECT": "reads", "INSERT": "adds", "UPDATE": "changes", "DELETE": "deletes"}
@@ -35,17 +35,15 @@ def uses_of(statement: Statement, schema: DatabaseSchema, needed: Mapping[Privil
 
 def _own(statement: Statement, schema: DatabaseSchema, needed: Mapping[Privilege, Reason]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    targets = set[int]()
-    node: _Node
+    node: Node
     for kind, verb in _WRITES.items():
         for node in statement.nodes(kind):
-            targets.add(id(node.relation))
             conflict = getattr(node, "onConflictClause", None)
             verbs = {verb, "changes"} if conflict and conflict.targetList else {verb}
             found.setdefault(node.relation.relname, set()).update(verbs)
-    ctes = {cte.ctename for cte in statement.nodes(ast.CommonTableExpr)}
-    for node in statement.nodes(ast.RangeVar):
-        if id(node) not in targets and node.relname in schema.tables.keys() - ctes:
+    scope, _ = read(statement.tree, schema)
+    for node in (node for part in scope.walk() for node in part.reads):
+        if node.relname in schema.tables:
             found.setdefault(node.relname, set()).add("reads")
     for privilege, reason in needed.items():
         # That on any column is the lock's.

@@ -9,19 +9,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from pglast import ast, parse_plpgsql, parse_sql
 
 from service.sqlcheck.diagnostics import CheckError
+from service.sqlcheck.reading.resolver import UnreadableError, read
 from service.sqlcheck.reading.schema import DatabaseSchema
 from service.sqlcheck.reading.statements import Statement
+from service.sqlcheck.reading.trees import Node, children, is_a, walk
 
 ANY: Final = "any column"
 """The column of a privilege that is needed on some column, no matter which."""
 
-_Node: TypeAlias = Any  # pglast says of every member that it may be None, which the grammar knows better
-
+_QUERIES: Final = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt)
+_MERGE: Final = "Cannot tell what a MERGE needs to be granted: write INSERT, UPDATE or DELETE."
 _VERBS: Final = {ast.InsertStmt: "INSERT", ast.UpdateStmt: "UPDATE", ast.DeleteStmt: "DELETE"}
 _SYSTEM_COLUMNS: Final = frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"})
 _ACTION_EVENTS: Final = {"c": "DELETE", "n": "UPDATE", "d": "UPDATE"}
@@ -68,7 +70,7 @@ class Reason:
         trigger: the trigger that needs it, `sessions_revoke of sessions`; empty where the statement itself does.
     """
 
-    node: _Node
+    node: Node
     trigger: str
 
 
@@ -94,11 +96,21 @@ def reasons(statement: Statement, schema: DatabaseSchema) -> dict[Privilege, Rea
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where something is read: below which CTEs, and by which trigger, fired by which node of the statement."""
+    """Where something is read: by which query, and by which trigger, fired by which node of the statement.
 
-    ctes: frozenset[str] = frozenset()
-    node: _Node = None
+    Attributes:
+        tables: the tables that the query reads, by the ids of their nodes; None outside of a query.
+        node: the node.
+        trigger: the trigger; empty for the statement itself.
+    """
+
+    tables: frozenset[int] | None = None
+    node: Node = None
     trigger: str = ""
+
+    def reads(self, node: Node) -> bool:
+        """Tell whether a name in a FROM is a table's, and not a CTE's."""
+        return self.tables is None or id(node) in self.tables
 
 
 @dataclass(slots=True)
@@ -107,44 +119,43 @@ class _Reader:
     found: dict[Privilege, Reason] = field(default_factory=dict)
     _fired: set[object] = field(default_factory=set)
 
-    def read(self, value: object, place: _Place) -> None:
+    def read(self, node: Node, place: _Place) -> None:
         """Find what a node needs, with all below it."""
-        if isinstance(value, tuple):
-            for part in value:
-                self.read(part, place)
-        elif isinstance(value, ast.Node):
-            self._read_node(value, place)
-
-    def _read_node(self, node: _Node, place: _Place) -> None:
-        place = self._read_ctes(node, place)
-        kind, done = type(node), {"withClause", "intoClause"}
-        if kind is ast.LockingClause:
+        if is_a(node, ast.LockingClause):
             return  # it repeats aliases
-        if kind is ast.MergeStmt:
-            raise CheckError("Cannot tell what a MERGE needs to be granted: write INSERT, UPDATE or DELETE.")
-        if kind is ast.RangeVar:
-            if node.schemaname or node.relname not in place.ctes:
+        if is_a(node, *_QUERIES) and place.tables is None:
+            place = replace(place, tables=self._tables(node))
+        if clause := getattr(node, "withClause", None):
+            self.read(clause, place)
+        self._read_alone(node, place)
+        done = ("withClause", "intoClause", "relation") if type(node) in _VERBS else ("withClause", "intoClause")
+        for child in children(node, *done):
+            self.read(child, place)
+
+    def _read_alone(self, node: Node, place: _Place) -> None:
+        """Find what a node needs by itself."""
+        if is_a(node, ast.MergeStmt):
+            raise CheckError(_MERGE)
+        if is_a(node, ast.RangeVar):
+            if place.reads(node):
                 self._need(Privilege(node.relname, "SELECT"), node, place)
-        elif kind is ast.SelectStmt:
+        elif is_a(node, ast.SelectStmt):
             for clause in node.lockingClause or ():
                 self._lock(node.fromClause, {table.relname for table in clause.lockedRels or ()}, place)
-        elif kind in _VERBS:
+        elif type(node) in _VERBS:
             self._write(node, place)
-            done.add("relation")
-        elif kind is ast.FuncCall:
+        elif is_a(node, ast.FuncCall):
             self._call(node.funcname[-1].sval, replace(place, node=place.node or node))
-        self.read(tuple(getattr(node, name) for name in node if name not in done), place)
 
-    def _read_ctes(self, node: _Node, place: _Place) -> _Place:
-        """Read the WITH of a node, and return the place with its names."""
-        clause: _Node = getattr(node, "withClause", None)
-        for cte in clause.ctes if clause else ():
-            names = {one.ctename for one in clause.ctes} if clause.recursive else set[str]()
-            self.read(cte.ctequery, replace(place, ctes=place.ctes | names))
-            place = replace(place, ctes=place.ctes | {cte.ctename})
-        return place
+    def _tables(self, query: Node) -> frozenset[int]:
+        """Return the tables that a query reads with all that is in it, and not the CTEs, by the ids of their nodes."""
+        try:
+            scope, _ = read(query, self.schema)
+        except UnreadableError as error:
+            raise CheckError(_MERGE) from error
+        return frozenset(id(node) for part in scope.walk() for node in part.reads)
 
-    def _write(self, node: _Node, place: _Place) -> None:
+    def _write(self, node: Node, place: _Place) -> None:
         table, verb = node.relation, _VERBS[type(node)]
         conflict = getattr(node, "onConflictClause", None)
         if verb == "INSERT":
@@ -159,17 +170,17 @@ class _Reader:
         if (conflict and conflict.infer) or self._names_its_target(node):
             self._need(Privilege(table.relname, "SELECT"), table, place)
 
-    def _all_columns(self, insert: _Node) -> dict[str, _Node]:
+    def _all_columns(self, insert: Node) -> dict[str, Node]:
         """Return what an INSERT without a list of columns writes: each of them, but with DEFAULT VALUES none."""
         table = self.schema.tables.get(insert.relation.relname)
         return dict.fromkeys(table.columns if table and insert.selectStmt else (ANY,), insert.relation)
 
-    def _change(self, table: _Node, verb: str, targets: dict[str, _Node], place: _Place) -> None:
+    def _change(self, table: Node, verb: str, targets: dict[str, Node], place: _Place) -> None:
         for column, node in targets.items():
             self._need(Privilege(table.relname, verb, column), node, place)
         self._fire(table.relname, verb, frozenset(targets), replace(place, node=place.node or table))
 
-    def _names_its_target(self, node: _Node) -> bool:
+    def _names_its_target(self, node: Node) -> bool:
         """Tell whether a column of what is written is read.
 
         In a sub-select a bare name may be another table's column: more is found then than is needed, which shows when
@@ -180,7 +191,9 @@ class _Reader:
         table = self.schema.tables.get(target.relname)
         bare = aliases | _SYSTEM_COLUMNS | set(table.columns if table else ())
         members = ("onConflictClause", "targetList", "whereClause", "returningClause")
-        for column in _column_references(tuple(getattr(node, name, None) for name in members)):
+        parts = children(node, *(name for name in node if name not in members))
+        references: Iterator[Node] = (one for part in parts for one in walk(part) if is_a(one, ast.ColumnRef))
+        for column in references:
             *qualifier, last = (getattr(one, "sval", "*") for one in column.fields)
             if (qualifier[-1] in aliases) if qualifier else (last == "*" or last in bare):
                 return True
@@ -194,7 +207,7 @@ class _Reader:
                 continue
             if isinstance(source, ast.RangeSubselect):
                 self._lock(getattr(source.subquery, "fromClause", None), set(), place)
-            elif source.schemaname or source.relname not in place.ctes:
+            elif place.reads(source):
                 self._need(Privilege(source.relname, "UPDATE", ANY), source, place)
 
     def _fire(
@@ -210,7 +223,7 @@ class _Reader:
             of = {name.sval for name in definition.columns or ()} if event == "UPDATE" else set[str]()
             is_after = definition.timing == 0
             if event in trigger.events and (not of or of & columns) and (is_after or not only_after):
-                own = replace(place, ctes=frozenset(), trigger=place.trigger or f"{trigger.name} of {table}")
+                own = replace(place, trigger=place.trigger or f"{trigger.name} of {table}")
                 self._call(trigger.function, own)
         for other in self.schema.tables.values():
             for key_ in other.foreign_keys:
@@ -234,19 +247,19 @@ class _Reader:
         if function.language != "plpgsql":
             raise CheckError(f"Cannot tell what {name}() needs to be granted: write it in PL/pgSQL.")
         for statement in _statements_of(name, function.definition):
-            self.read(statement, place)
+            self.read(statement, replace(place, tables=None))
 
-    def _need(self, privilege: Privilege, node: _Node, place: _Place) -> None:
+    def _need(self, privilege: Privilege, node: Node, place: _Place) -> None:
         if privilege.table in self.schema.tables:
             self.found.setdefault(privilege, Reason(place.node or node, place.trigger))
 
 
-def _targets(nodes: _Node) -> dict[str, _Node]:
+def _targets(nodes: Node) -> dict[str, Node]:
     """Return the columns that are written, each with the node that names it."""
     return {node.name: node for node in nodes or ()}
 
 
-def _sources(value: object) -> Iterator[_Node]:
+def _sources(value: object) -> Iterator[Node]:
     """Yield the tables and sub-selects of a FROM."""
     if isinstance(value, tuple):
         for part in value:
@@ -259,23 +272,13 @@ def _sources(value: object) -> Iterator[_Node]:
         yield value
 
 
-def _column_references(value: object) -> Iterator[_Node]:
-    if isinstance(value, tuple):
-        for part in value:
-            yield from _column_references(part)
-    elif isinstance(value, ast.ColumnRef):
-        yield value
-    elif isinstance(value, ast.Node):
-        yield from _column_references(tuple(getattr(value, name) for name in value))
-
-
 @cache
-def _parsed(sql: str) -> _Node:
+def _parsed(sql: str) -> Node:
     return parse_sql(sql)[0].stmt
 
 
 @cache
-def _statements_of(name: str, definition: str) -> tuple[_Node, ...]:
+def _statements_of(name: str, definition: str) -> tuple[Node, ...]:
     """Return the statements of a function in PL/pgSQL, and its expressions as SELECTs.
 
     Raises:

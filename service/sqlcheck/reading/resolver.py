@@ -230,7 +230,7 @@ class _Reader:
             case ast.JoinExpr():
                 return self._join(scope, node, left, ctes)
             case ast.RangeVar():
-                relation = self._relation(node, ctes)
+                relation = self._relation(scope, node, ctes)
             case ast.RangeSubselect():
                 inner = self.scope(node.subquery, left if node.lateral else left.outer, ctes)
                 scope.scopes.append(inner)
@@ -282,24 +282,27 @@ class _Reader:
             return unknown
         return names
 
-    def _relation(self, node: ast.RangeVar, ctes: _Ctes) -> Relation:
+    def _relation(self, scope: Scope, node: ast.RangeVar, ctes: _Ctes) -> Relation:
+        """Read what a FROM names: a CTE, or else a table."""
         alias, renamed = _alias(node)
         name = alias or str(node.relname)
-        if not node.schemaname and node.relname in ctes:
+        if _is_cte(node, ctes):
             cte = ctes[str(node.relname)]
             if cte:
                 relation = cte.scope.relation(name, node, cte.renamed, renamed)
                 return replace(relation, scope=None, itself=cte.scope) if cte.is_recursive else relation
             self._unsupported(node, f"{node.relname} is used before it is written. Put that CTE first.")
             return Relation(name, (), node, is_complete=False)
-        table = self._table(node)
-        if not table:
-            return Relation(name, (), node, is_complete=False)
-        return Relation(name, rename(table.columns, renamed), node, table)
+        scope.reads.append(node)
+        return self._target(node)
 
     def _target(self, node: Node) -> Relation:
         """Read what is written: a table, even where a CTE has its name."""
-        return self._relation(node, {})
+        (alias, renamed), table = _alias(node), self._table(node)
+        name = alias or str(node.relname)
+        if not table:
+            return Relation(name, (), node, is_complete=False)
+        return Relation(name, rename(table.columns, renamed), node, table)
 
     def _table(self, node: ast.RangeVar) -> Table | None:
         table = (
@@ -358,9 +361,10 @@ class _Reader:
                     pass  # It repeats aliases.
                 case ast.ColumnRef():
                     self._name(scope, node, names)
+                case ast.RangeVar():
+                    self._unsupported(node, "A table is not followed here. Read it in a FROM.")
+                    scope.reads += [] if _is_cte(node, ctes) else [node]
                 case _:
-                    if is_a(node, ast.RangeVar):
-                        self._unsupported(node, "A table is not followed here. Read it in a FROM.")
                     self._expressions(scope, children(node), names, ctes)
 
     def _name(self, scope: Scope, node: Node, names: Names) -> None:
@@ -388,6 +392,11 @@ class _Reader:
 
     def _unsupported(self, node: Node, message: str) -> None:
         self.unsupported.append(Unsupported(node, message))
+
+
+def _is_cte(node: ast.RangeVar, ctes: _Ctes) -> bool:
+    """Tell whether a name in a FROM is that of a CTE."""
+    return not node.schemaname and node.relname in ctes
 
 
 def _alias(node: Node) -> tuple[str | None, tuple[str, ...]]:

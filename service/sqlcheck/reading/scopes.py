@@ -142,7 +142,8 @@ class Scope:
         node: where it stands.
         schema: the schema that it is held against.
         outer: what its names mean that it has not itself.
-        items: what it reads, and the rows that an UPDATE, a DELETE or an ON CONFLICT changes.
+        relations: what it reads, and the rows that an UPDATE, a DELETE or an ON CONFLICT changes.
+        reads: the names of the tables that it reads, also where these are not followed; those of CTEs are none.
         conditions: its WHERE and its ONs, link by link.
         equalities: what is equal in each of its rows.
         names: what the names in its expressions mean, by the ids of their nodes; None for no column that is known.
@@ -162,6 +163,7 @@ class Scope:
     schema: DatabaseSchema
     outer: "Names | None" = None
     relations: list[Relation] = field(default_factory=list)
+    reads: list[Node] = field(default_factory=list)
     conditions: list[Condition] = field(default_factory=list)
     equalities: list[Equality] = field(default_factory=list)
     names: dict[int, Attribute | None] = field(default_factory=dict)
