@@ -1,6 +1,6 @@
 """What can be NULL: a small prover over the parse tree. What it cannot prove never to be NULL may be NULL."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
 
 from pglast import ast
@@ -171,12 +171,9 @@ def operands(node: Node) -> list[Node]:
 def if_true(node: Node, scope: Scope) -> Facts:  # noqa: PLR0911 -- one a kind of node
     """Return what is not NULL where a condition is true."""
     if is_a(node, ast.BoolExpr):
-        if node.boolop == BoolExprType.NOT_EXPR:
-            return unless_true(node.args[0], scope) | _strict(node.args[0], scope)
-        parts = [if_true(one, scope) for one in node.args]
-        return NOTHING.union(*parts) if node.boolop == BoolExprType.AND_EXPR else parts[0].intersection(*parts)
+        return _of_parts(node, scope, if_true, _if_false, every=BoolExprType.AND_EXPR)
     if is_a(node, ast.NullTest):
-        return _strict(node.arg, scope) if node.nulltesttype == NullTestType.IS_NOT_NULL else NOTHING
+        return _of_test(node, scope, NullTestType.IS_NOT_NULL)
     if is_a(node, ast.BooleanTest):
         is_known = node.booltesttype in (BoolTestType.IS_TRUE, BoolTestType.IS_FALSE, BoolTestType.IS_NOT_UNKNOWN)
         return _strict(node.arg, scope) if is_known else NOTHING
@@ -193,23 +190,44 @@ def if_true(node: Node, scope: Scope) -> Facts:  # noqa: PLR0911 -- one a kind o
 def unless_true(node: Node, scope: Scope) -> Facts:
     """Return what is not NULL where a condition is false or NULL."""
     if is_a(node, ast.BoolExpr):
-        if node.boolop == BoolExprType.NOT_EXPR:
-            return unless_false(node.args[0], scope)
-        parts = [unless_true(one, scope) for one in node.args]
-        return NOTHING.union(*parts) if node.boolop == BoolExprType.OR_EXPR else parts[0].intersection(*parts)
-    is_null = is_a(node, ast.NullTest) and node.nulltesttype == NullTestType.IS_NULL
-    return _strict(node.arg, scope) if is_null else NOTHING
+        return _of_parts(node, scope, unless_true, unless_false, every=BoolExprType.OR_EXPR)
+    return _of_test(node, scope, NullTestType.IS_NULL)
 
 
 def unless_false(node: Node, scope: Scope) -> Facts:
     """Return what is not NULL where a condition is true or NULL."""
     if is_a(node, ast.BoolExpr):
-        if node.boolop == BoolExprType.NOT_EXPR:
-            return unless_true(node.args[0], scope)
-        parts = [unless_false(one, scope) for one in node.args]
-        return NOTHING.union(*parts) if node.boolop == BoolExprType.AND_EXPR else parts[0].intersection(*parts)
-    is_not_null = is_a(node, ast.NullTest) and node.nulltesttype == NullTestType.IS_NOT_NULL
-    return _strict(node.arg, scope) if is_not_null else NOTHING
+        return _of_parts(node, scope, unless_false, unless_true, every=BoolExprType.AND_EXPR)
+    return _of_test(node, scope, NullTestType.IS_NOT_NULL)
+
+
+def _if_false(node: Node, scope: Scope) -> Facts:
+    """Return what is not NULL where a condition is false."""
+    return unless_true(node, scope) | _strict(node, scope)
+
+
+_Learn: TypeAlias = Callable[[Node, Scope], Facts]
+
+
+def _of_parts(node: Node, scope: Scope, learn: _Learn, negated: _Learn, *, every: BoolExprType) -> Facts:
+    """Return what is not NULL where an AND, an OR or a NOT has some outcome.
+
+    Args:
+        node: the expression.
+        scope: its scope.
+        learn: says what is not NULL where a part has that outcome.
+        negated: the same of the opposite outcome.
+        every: the operator that has the outcome only if every part has it; one part is enough for the other.
+    """
+    if node.boolop == BoolExprType.NOT_EXPR:
+        return negated(node.args[0], scope)
+    parts = [learn(one, scope) for one in node.args]
+    return NOTHING.union(*parts) if node.boolop == every else parts[0].intersection(*parts)
+
+
+def _of_test(node: Node, scope: Scope, test: NullTestType) -> Facts:
+    """Return what is not NULL where an IS NULL is false, or an IS NOT NULL is true; of all else nothing."""
+    return _strict(node.arg, scope) if is_a(node, ast.NullTest) and node.nulltesttype == test else NOTHING
 
 
 def _all_strict(nodes: Iterable[Node], scope: Scope) -> Facts:
