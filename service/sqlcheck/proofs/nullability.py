@@ -1,4 +1,4 @@
-"""What can be NULL: a small prover over the parse tree. What it cannot prove never to be NULL may be NULL."""
+"""Nullability: a small prover over the parse tree. Whatever it does not prove never to be NULL may be NULL."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
@@ -14,13 +14,14 @@ from pglast.enums import (
     SubLinkType,
 )
 
-from service.sqlcheck.proofs.cardinality import at_least_one, makes_row_of_none
+from service.sqlcheck.proofs.aggregates import makes_row_of_none
+from service.sqlcheck.proofs.cardinality import at_least_one
 from service.sqlcheck.proofs.functions import AGGREGATES, NEVER_NULL, STRICT
 from service.sqlcheck.reading.scopes import Attribute, Scope
 from service.sqlcheck.reading.trees import Node, function_name, is_a, operator_name
 
 Fact: TypeAlias = Attribute | int
-"""What is known not to be NULL: a column, or a parameter by its number."""
+"""Something that is known not to be NULL: an attribute, or a parameter by its number."""
 
 Facts: TypeAlias = frozenset[Fact]
 
@@ -71,8 +72,8 @@ class Prover:
         is_written = is_a(scope.node, ast.UpdateStmt, ast.InsertStmt)
         is_another = is_written or makes_row_of_none(scope)
         output, known = scope.outputs[place], NOTHING if is_another else self.facts(scope)
-        if output.column:
-            return self._reference(output.column, known)
+        if output.attribute:
+            return self._reference(output.attribute, known)
         return self.expression(output.value, scope, known)
 
     def facts(self, scope: Scope) -> Facts:
@@ -111,10 +112,10 @@ class Prover:
     def _all(self, nodes: Iterable[Node], scope: Scope, known: Facts) -> bool:
         return all(self.expression(one, scope, known) for one in nodes)
 
-    def _reference(self, column: Attribute, known: Facts) -> bool:
-        if column in known:
+    def _reference(self, attribute: Attribute, known: Facts) -> bool:
+        if attribute in known:
             return True
-        relation, position = column
+        relation, position = attribute
         # A row of which one column is not NULL is none that an outer join has made up.
         if relation.is_optional and not any(
             isinstance(fact, Attribute) and fact.relation is relation for fact in known
@@ -122,7 +123,7 @@ class Prover:
             return False
         if relation.scope:
             return self.column(relation.scope, position)
-        return relation.table is not None and list(relation.table.columns.values())[position].not_null
+        return attribute.column is not None and attribute.column.not_null
 
     def _operation(self, node: Node, scope: Scope, known: Facts) -> bool:
         if node.kind in _DISTINCT_KINDS:

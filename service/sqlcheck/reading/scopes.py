@@ -1,8 +1,10 @@
-"""Scopes: what each name of a statement means to PostgreSQL, and what must be equal in the rows of a query.
+"""Scopes: the meaning of each name in a statement, and what must be equal in the rows of each of its queries.
 
-The resolver makes a `Scope` of a statement, with those inside it: what stands in its FROM, what it gives out,
-what is true of its rows, and which column each of its names means. Proofs follow the columns from there. Nothing
-is said of what is not understood: a proof that asks finds less then, never more.
+A statement is a query, and may have others in it: CTEs, sub-selects, the arms of a UNION. Each is a `Scope`: the
+relations in its FROM, the conditions of its WHERE and its ONs, the columns that it gives out, and the attribute, a
+column of a relation, that each of its names stands for. The resolver makes the scopes; the proofs go from one
+attribute to the next. What the resolver does not follow is left out, so that a proof finds too little and never too
+much.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,8 +13,8 @@ from typing import NamedTuple, TypeAlias
 
 from pglast import ast
 
-from service.sqlcheck.reading.schema import DatabaseSchema, Table
-from service.sqlcheck.reading.trees import Node, is_a, words
+from service.sqlcheck.reading.schema import Column, DatabaseSchema, Table
+from service.sqlcheck.reading.trees import Node, is_a, is_type
 
 
 class Parameter(NamedTuple):
@@ -22,28 +24,34 @@ class Parameter(NamedTuple):
 
 
 class Attribute(NamedTuple):
-    """A column of what stands in a FROM, by its position."""
+    """A column of a relation, by its position."""
 
     relation: "Relation"
     position: int
 
+    @property
+    def column(self) -> Column | None:
+        """The column of the schema that it is, where its relation is a table."""
+        table = self.relation.table
+        return list(table.columns.values())[self.position] if table else None
+
 
 Term: TypeAlias = Parameter | Attribute | None
-"""What an expression is, as far as equalities follow it; None is any other."""
+"""An expression that equalities are followed through; None is any other."""
 
 
 @dataclass(eq=False)
 class Relation:
-    """What is read under one name: a table, a sub-select, a CTE, a function; or the row that is written.
+    """Rows that are known under one name: of a table, a sub-select, a CTE, a function; or the row that is written.
 
     Attributes:
         name: its alias, or its own name where it has none.
         columns: the names of its columns in their order, None where a name is not known.
         node: where it stands.
-        table: the table of the schema that it is.
-        query: the query whose rows it is.
-        itself: the recursive CTE around it, of whose rows it is some.
-        given: what the columns of a row that is written are given, by position, each alternative.
+        table: the table of the schema that it is; None for any other.
+        scope: the scope of the query that gives its rows, such as a CTE.
+        itself: that of the recursive CTE around it, where it is what this reads of its own rows.
+        given: the values that the columns of a row that is written may be given, by position.
         is_complete: whether `columns` are all of them.
         is_optional: whether an outer join may make a row of NULLs of it.
     """
@@ -60,17 +68,17 @@ class Relation:
 
     @property
     def owner(self) -> Attribute | None:
-        """The column of a per-user table that says whose a row is, whatever the alias calls it."""
+        """The attribute of a per-user table that says whose a row is, whatever the alias calls it."""
         if not self.table or not self.table.owner:
             return None
         return Attribute(self, list(self.table.columns).index(self.table.owner))
 
-    def column(self, name: str) -> Attribute | None:
-        """Return the one column of a name."""
+    def attribute(self, name: str) -> Attribute | None:
+        """Return the one attribute of a name."""
         return Attribute(self, self.columns.index(name)) if self.columns.count(name) == 1 else None
 
     def sources(self, position: int) -> list["Output"]:
-        """Return every output that a column may take its value from; none where that is not known."""
+        """Return every output that an attribute may take its value from; none where that is not known."""
         scope = self.scope or self.itself
         if scope:
             return [row[position] for row in scope.rows] if scope.is_complete else []
@@ -79,13 +87,13 @@ class Relation:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Equality:
-    """Two terms that are equal in each row of a query, wherever the items in `binds` are not null-extended.
+    """Two terms that are equal in each row of a query, but where an outer join has made NULLs of what `binds` names.
 
     Attributes:
         left: one term.
         right: the other.
         node: the predicate that says so, or the join with its USING.
-        binds: whose columns it says something of. The ON of an outer join says nothing of the side that is preserved.
+        binds: the relations that it says something of. The ON of an outer join says nothing of the side that is kept.
     """
 
     left: Term
@@ -101,7 +109,7 @@ class Condition:
     Attributes:
         node: the link.
         binds: as those of an `Equality`.
-        is_where: whether it is of a WHERE, which is true of each row whatever is null-extended.
+        is_where: whether it is of a WHERE, which is true of each row, whatever outer joins make of it.
     """
 
     node: Node
@@ -116,15 +124,21 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A column that a query gives out, or a value that it assigns; without a node, one that stays as it is."""
+    """A column that a query gives out, or a value that it assigns; without a node, one that stays as it is.
+
+    Attributes:
+        name: the name of the column; None where it is not known.
+        term: the term that its expression is.
+        node: where it stands.
+    """
 
     name: str | None
     term: Term
     node: Node
 
     @property
-    def column(self) -> Attribute | None:
-        """The column that it is, if it is just that."""
+    def attribute(self) -> Attribute | None:
+        """The attribute that it is, if it is just that."""
         return self.term if isinstance(self.term, Attribute) else None
 
     @property
@@ -136,27 +150,27 @@ class Output:
 
 @dataclass(eq=False)
 class Scope:
-    """One SELECT, VALUES, INSERT, UPDATE or DELETE, or a UNION, INTERSECT or EXCEPT of queries.
+    """The scope of a SELECT, VALUES, INSERT, UPDATE or DELETE, or of a UNION, INTERSECT or EXCEPT of such queries.
 
     Attributes:
-        node: where it stands.
+        node: the query.
         schema: the schema that it is held against.
-        outer: what its names mean that it has not itself.
-        relations: what it reads, and the rows that an UPDATE, a DELETE or an ON CONFLICT changes.
+        outer: the names around it, which it may use where it has none of its own.
+        relations: those that it reads, and the row that an UPDATE, a DELETE or an ON CONFLICT changes.
         reads: the names of the tables that it reads, also where these are not followed; those of CTEs are none.
         conditions: its WHERE and its ONs, link by link.
-        equalities: what is equal in each of its rows.
-        names: what the names in its expressions mean, by the ids of their nodes; None for no column that is known.
-        rows: what it gives out: one row of outputs, or one for each row of VALUES and each arm of a UNION.
+        equalities: the terms that are equal in each of its rows.
+        names: the attributes that the names in its expressions mean, by the ids of their nodes; None for none known.
+        rows: the outputs that it gives: one row of them, or one for each row of VALUES and each arm of a UNION.
         is_complete: whether `rows` hold every column.
-        queries: those that it is put together from: CTEs, arms, sub-selects in FROM, what an INSERT inserts.
+        scopes: those that it is put together from: of CTEs, arms, sub-selects in FROM, and of what an INSERT inserts.
         subqueries: those in its expressions, each behind its link: EXISTS (…), ARRAY(…), (SELECT …).
         arms: the two sides of a UNION, INTERSECT or EXCEPT.
-        source: what an INSERT inserts.
+        source: that of the rows which an INSERT inserts.
         inserted: the row that an INSERT adds.
-        changed: the row that an UPDATE or an ON CONFLICT changes, or that a DELETE removes; one of `items`.
+        changed: the row that an UPDATE or an ON CONFLICT changes, or that a DELETE removes; one of `relations`.
         conflict: the columns of an ON CONFLICT DO UPDATE.
-        assignments: what SET assigns to the row that is changed, by position.
+        assignments: the values that SET assigns to the row that is changed, by position.
     """
 
     node: Node
@@ -185,7 +199,7 @@ class Scope:
 
     @property
     def target(self) -> Relation | None:
-        """What it writes to."""
+        """The row that it writes."""
         return self.changed or self.inserted
 
     @property
@@ -202,33 +216,33 @@ class Scope:
 
     @property
     def outputs(self) -> Sequence[Output]:
-        """The columns that it gives; their names alone where one row of outputs does not say what they are."""
+        """The columns that it gives; their names alone where several rows of outputs say what they are."""
         row = self.rows[0] if self.rows else []
         is_known = self.is_complete and not self.values and not self.arms
         return row if is_known else [Output(output.name, None, None) for output in row]
 
     def __iter__(self) -> Iterator["Scope"]:
-        """Yield this query and every one inside it that is no part of an expression."""
+        """Yield this scope and every one inside it that is no part of an expression."""
         yield self
         for scope in self.scopes:
             yield from scope
 
     def walk(self) -> Iterator["Scope"]:
-        """Yield this query and every one inside it."""
+        """Yield this scope and every one inside it."""
         yield self
         for scope in (*self.scopes, *(inner for _, inner in self.subqueries)):
             yield from scope.walk()
 
     def find(self, name: Node) -> Attribute | None:
-        """Return the column that a name in an expression of this query means."""
+        """Return the attribute that a name in an expression of the query means."""
         return self.names.get(id(name))
 
     def subquery(self, link: Node) -> "Scope":
-        """Return the query behind a link in an expression of this one."""
+        """Return the scope of the sub-query behind a link in an expression of the query."""
         return next(inner for one, inner in self.subqueries if one is link)
 
     def around(self) -> set[Relation]:
-        """Return what the queries around this one have in scope for it."""
+        """Return the relations of the scopes around this one that its query may use."""
         found, names = set[Relation](), self.outer
         while names:
             found.update(names.relations)
@@ -236,18 +250,18 @@ class Scope:
         return found
 
     def named(self) -> set[Attribute | None]:
-        """Return each column that is named in this query or in one inside it; None for what is not known."""
-        return {column for scope in self.walk() for column in scope.names.values()}
+        """Return each attribute that is named in this scope or in one inside it; None for what is not known."""
+        return {attribute for scope in self.walk() for attribute in scope.names.values()}
 
     def relation(self, name: str | None, node: Node, *renamed: Sequence[str]) -> Relation:
-        """Return what reads its rows under a name, with the names that aliases give its first columns."""
+        """Return the relation of its rows under a name, with the names that aliases give its first columns."""
         columns = tuple(output.name for output in self.rows[0]) if self.rows else ()
         for names in renamed:
             columns = rename(columns, names)
         return Relation(name, columns, node, scope=self, is_complete=self.is_complete)
 
     def written(self, relation: Relation) -> dict[int, tuple[Output, ...]]:
-        """Return what the columns of a row hold after its change."""
+        """Return the values that the columns of a row have after its change, by position."""
         return {
             position: (self.assignments.get(position) or Output(name, Attribute(relation, position), None),)
             for position, name in enumerate(relation.columns)
@@ -256,12 +270,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What names mean at one place: what is in scope there, and around it.
+    """The names that are in scope at one place.
 
     Attributes:
-        items: what a qualified name may begin with.
-        columns: the columns in the order of `*`; None for one that a FULL JOIN merges.
-        outer: what the names mean that are not found.
+        relations: those that a qualified name may begin with.
+        columns: each column's name and attribute, in the order of `*`; None for one that a FULL JOIN merges.
+        outer: the names around them, which are looked in for those that are not here.
     """
 
     relations: tuple[Relation, ...] = ()
@@ -270,56 +284,56 @@ class Names:
 
     @classmethod
     def of(cls, relation: Relation) -> "Names":
-        """Return the names of a single item."""
+        """Return the names of a single relation."""
         return cls(
             (relation,), tuple((name, Attribute(relation, position)) for position, name in enumerate(relation.columns))
         )
 
     def __add__(self, other: "Names") -> "Names":
-        """Return both, side by side, within what is around the first."""
+        """Return both, side by side, with the names around the first."""
         return Names(self.relations + other.relations, self.columns + other.columns, self.outer)
 
     def within(self, outer: "Names | None") -> "Names":
-        """Return the same within something else."""
+        """Return the same with other names around them."""
         return replace(self, outer=outer)
 
     def relation(self, name: str) -> Relation | None:
-        """Return what a qualified name begins with."""
+        """Return the relation that a qualified name begins with; None where there is none, or more than one."""
         found = [relation for relation in self.relations if relation.name == name]
         if found:
             return found[0] if len(found) == 1 else None
         return self.outer.relation(name) if self.outer else None
 
-    def column(self, name: str) -> Attribute | None:
-        """Return the column that a bare name means; None where there is none, or more than one."""
+    def attribute(self, name: str) -> Attribute | None:
+        """Return the attribute that a bare name means; None where there is none, or more than one."""
         if any(own == name for own, _ in self.columns):
             return self.own(name)
         if not all(relation.is_complete and None not in relation.columns for relation in self.relations):
             return None
-        return self.outer.column(name) if self.outer else None
+        return self.outer.attribute(name) if self.outer else None
 
     def own(self, name: str) -> Attribute | None:
-        """Return the one column of a name that is in scope here, and not only around."""
-        found = [column for own, column in self.columns if own == name]
+        """Return the one attribute of a bare name that is in scope here, and not only around."""
+        found = [attribute for own, attribute in self.columns if own == name]
         return found[0] if len(found) == 1 else None
 
     def term(self, node: Node) -> Term:
-        """Return what an expression is: a parameter, maybe cast to uuid, a column, or neither."""
+        """Return the term that an expression is: a parameter, maybe cast to uuid, an attribute, or neither."""
         match node:
             case ast.ParamRef(number=int(number)):
                 return Parameter(number)
-            case ast.TypeCast(arg=ast.ParamRef(number=int(number)), typeName=type_name) if _is_uuid(type_name):
+            case ast.TypeCast(arg=ast.ParamRef(number=int(number)), typeName=type_name) if is_type(type_name, "uuid"):
                 return Parameter(number)
-        return self.column_of(node)
+        return self.attribute_of(node)
 
-    def column_of(self, node: Node) -> Attribute | None:
-        """Return the column that an expression is, if it is just that."""
+    def attribute_of(self, node: Node) -> Attribute | None:
+        """Return the attribute that an expression is, if it is just that."""
         match node:
             case ast.ColumnRef(fields=(ast.String(sval=str(name)),)):
-                return self.column(name)
+                return self.attribute(name)
             case ast.ColumnRef(fields=(ast.String(sval=str(qualifier)), ast.String(sval=str(name)))):
                 relation = self.relation(qualifier)
-                return relation.column(name) if relation else None
+                return relation.attribute(name) if relation else None
         return None
 
 
@@ -327,12 +341,3 @@ def rename(columns: Iterable[str | None], names: Sequence[str]) -> tuple[str | N
     """Return columns of which the first have other names, as an alias with a list gives them."""
     old = tuple(columns)
     return tuple(names[: len(old)]) + old[len(names) :]
-
-
-def _is_uuid(type_name: object) -> bool:
-    return (
-        isinstance(type_name, ast.TypeName)
-        and words(type_name.names) in {("uuid",), ("pg_catalog", "uuid")}
-        and not type_name.arrayBounds
-        and not type_name.setof
-    )

@@ -57,6 +57,11 @@ def words(names: Iterable[Any] | None) -> tuple[str, ...]:
     return tuple(str(name.sval) for name in names or () if isinstance(name, ast.String))
 
 
+def is_type(node: Node, name: str) -> bool:
+    """Tell whether the name of a type is that of one of PostgreSQL's own, and not of an array or a set of it."""
+    return _own(node.names) == name and not node.arrayBounds and not node.setof
+
+
 def function_name(call: Node) -> str:
     """Return the name of a function of PostgreSQL's own; empty for one of another schema."""
     return _own(call.funcname)
