@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md tells people to write is as it has to be."""
+"""The examples of CONTRIBUTING.md are as they have to be."""
 
 import re
 import shutil

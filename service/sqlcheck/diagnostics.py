@@ -1,4 +1,4 @@
-"""What a check finds: faults, which break a promise, and notes, which people should know of."""
+"""The findings of a check: diagnostics, each of a promise that is broken, and notes, which people should know of."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class Diagnostic:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What breaks no promise, and people should know; the message is one sentence."""
+    """A finding that breaks no promise, and that people should know of; the message is one sentence."""
 
     message: str
 

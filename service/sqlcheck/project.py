@@ -36,7 +36,7 @@ _FILES: Final = ("rows", "squawk")
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose a row is.
+    """The owner of rows, and how a table names one.
 
     Attributes:
         table: the table of those who own rows, whose own rows belong to themselves.

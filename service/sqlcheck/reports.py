@@ -1,4 +1,4 @@
-"""What the checks found, as people, programs and CI read it."""
+"""Reports of the checks, as people, programs and CI read them."""
 
 from dataclasses import asdict
 from xml.etree import ElementTree as ET
@@ -11,7 +11,7 @@ _COUNTED = (("failures", "failure"), ("skipped", "skipped"))
 
 
 def as_text(report: Report) -> str:
-    """Return a line for each fault and for each note, and a last one that sums up."""
+    """Return a line for each diagnostic and for each note, and a last one that sums up."""
     checks = ", ".join(
         f"{result.check} {'skipped' if result.is_skipped else f'{result.seconds:.1f} s'}" for result in report.results
     )

@@ -34,12 +34,12 @@ CHECKS: Final[dict[str, Check]] = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one check found.
+    """The findings of one check.
 
     Attributes:
         check: its name.
         seconds: how long it took.
-        faults: by file and line.
+        diagnostics: by file and line.
         notes: what else people should know, in the order in which it was found.
         is_skipped: whether there was nothing to check; the note says why.
     """
@@ -53,7 +53,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the checks found.
+    """The findings of the checks.
 
     Attributes:
         statements: what was checked.
@@ -67,7 +67,7 @@ class Report:
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
-        """Every fault, by file and line."""
+        """Every diagnostic, by file and line."""
         return sorted(diagnostic for result in self.results for diagnostic in result.diagnostics)
 
 

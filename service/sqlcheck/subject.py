@@ -11,7 +11,7 @@ from service.sqlcheck.trial.scratch import Connection
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a check looks at.
+    """The subject of a check.
 
     Attributes:
         project: the project.

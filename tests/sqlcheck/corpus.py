@@ -118,7 +118,7 @@ def corpus(worlds: tuple[World, World]) -> Subject:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a statement returned, or what it failed with, and every row after it."""
+    """The rows that a statement returned, or the error that it failed with, and every row after it."""
 
     returned: list[str]
     error: str | None

@@ -125,6 +125,6 @@ def unreleased(tmp_path: Path, subject: Subject, server: Connection) -> Checkout
 
 @pytest.fixture
 def checkout(unreleased: Checkout) -> Checkout:
-    """What v1.0.0 has, and nothing new."""
+    """A repository that is at v1.0.0, with nothing new."""
     unreleased.git("tag", "v1.0.0")
     return unreleased

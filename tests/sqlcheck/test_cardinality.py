@@ -1,4 +1,4 @@
-"""What is proved about how many rows there are, each rule with a case that it decides and one that it leaves open."""
+"""Proofs of how many rows there are, each rule with a case that it decides and one that it leaves open."""
 
 from typing import cast
 

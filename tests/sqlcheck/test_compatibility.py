@@ -100,7 +100,7 @@ _BROKEN = {
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory, subject: Subject, server: Connection) -> dict[str, list[str]]:
-    """What is said of a deployment in which each migration breaks another table, by migration."""
+    """The diagnostics of a deployment in which each migration breaks another table, by migration."""
     checkout = make_checkout(tmp_path_factory.mktemp("broken"), subject, server)
     # Schemas that the code has no more.
     checkout.edit("sql/members.sql", "-- Takes: MemberDraft.", "-- Takes: DraftOfAMember.")

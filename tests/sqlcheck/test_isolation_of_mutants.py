@@ -23,7 +23,7 @@ __all__ = ["corpus", "worlds"]
 pytestmark = on_one_postgresql
 
 MUTANTS = 5
-"""How many of each statement of the corpus."""
+"""The number of them for each statement of the corpus."""
 
 
 def test_what_is_proved_of_a_mutant_is_so(corpus: Subject, worlds: tuple[World, World]) -> None:

@@ -1,4 +1,4 @@
-"""What is proved about NULL, each rule with a case that it decides and one that it leaves open."""
+"""Proofs about NULL, each rule with a case that it decides and one that it leaves open."""
 
 from typing import cast
 
@@ -31,7 +31,7 @@ def scope(schema: DatabaseSchema, sql: str) -> Scope:
 
 
 def is_never_null(schema: DatabaseSchema, sql: str) -> bool:
-    """Whether the first column of a statement is proved never to be NULL."""
+    """Tell whether the first column of a statement is proved never to be NULL."""
     return Prover({NULLABLE}).column(scope(schema, sql), 0)
 
 
@@ -210,7 +210,7 @@ def test_null_is_followed_through_a_statement(schema: DatabaseSchema, sql: str, 
 
 
 def findings(schema: DatabaseSchema, sql: str) -> list[str]:
-    """What is said of a statement in which the first parameter may be NULL and no other."""
+    """The findings about a statement in which the first parameter may be NULL and no other."""
     return [told for _, told in NullUses(Prover({1}), lambda number: f":p{number}").find(scope(schema, sql))]
 
 

@@ -1,4 +1,4 @@
-"""Which release it is that the check compares with, and how that is told."""
+"""The release that the check compares with, and how that is told."""
 
 import os
 import shutil

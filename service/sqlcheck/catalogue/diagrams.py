@@ -27,7 +27,7 @@ KEYS: Final = 40
 _GAP: Final = ROW
 _LANE: Final = 12
 _FOOT: Final = 18
-"""How far from a table its end of a line is more than a line."""
+"""The space beside a table for the sign at the end of a line, beyond the line itself."""
 _MARGIN: Final = 2
 # A line leaves a row in the middle and enters one lower. Those that pass lie between, in one layer above the middle and
 # in the next below. So where a line comes into a gutter on one side, none comes on the other.

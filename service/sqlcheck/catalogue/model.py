@@ -228,7 +228,7 @@ class TableEntry:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything.
+    """The catalogue: all that is told of the queries and of the tables of a project.
 
     Attributes:
         version: the major version of the PostgreSQL that it was gathered from.

@@ -32,7 +32,7 @@ from service.sqlcheck.trial.scratch import Connection, add_rows, second_database
 _CHECK: Final = "compatibility"
 
 _Behaviours: TypeAlias = Mapping[str, Behaviour]
-"""How statements behave on one schema, by their SQL: one that has not changed is observed once."""
+"""The behaviour of statements on one schema, by their SQL: one that has not changed is observed once."""
 
 
 def check(subject: Subject) -> Iterator[Diagnostic | Note]:
@@ -169,7 +169,7 @@ class _Comparison:
                     yield Note(f"From {migration.id} on {who} {risk}: see that its code is ready for that.")
 
     def _early(self) -> Iterator[Diagnostic | Note]:
-        """Yield what today's statements need first, and as a fault what they need and get too late."""
+        """Yield what today's statements need first, and as a diagnostic what they need and get too late."""
         needs = defaultdict[str, list[str]](list)
         for statement in self._today:
             *stages, home = (stage[statement.sql] for stage in self._stages)

@@ -60,7 +60,7 @@ class _Contract:
 
     def __init__(self, statement: Statement, scope: Scope, description: Description) -> None:
         self._statement = statement
-        self._query = scope
+        self._scope = scope
         self._description = description
         self._sources = sources.sources(statement)
         nullable = {
@@ -71,9 +71,9 @@ class _Contract:
         self._prover = Prover(nullable)
 
     def diagnostics(self) -> Iterator[Diagnostic]:
-        """Yield each fault."""
+        """Yield each diagnostic."""
         yield from self._parameters()
-        for node, told in NullUses(self._prover, self._named).find(self._query):
+        for node, told in NullUses(self._prover, self._named).find(self._scope):
             yield self._diagnostic(told, node)
         yield from self._lengths()
         yield from self._subqueries()
@@ -97,7 +97,7 @@ class _Contract:
 
     def _lengths(self) -> Iterator[Diagnostic]:
         """A text that goes into a column of limited length is limited itself, or the database refuses it."""
-        for part in self._query:
+        for part in self._scope:
             for write in writes(part):
                 limit = write.column.room
                 for node in write.parameters if limit else ():
@@ -114,7 +114,7 @@ class _Contract:
 
     def _subqueries(self) -> Iterator[Diagnostic]:
         """A (SELECT …) that is a value fails where it has a second row."""
-        for link, scope in (one for part in self._query.walk() for one in part.subqueries):
+        for link, scope in (one for part in self._scope.walk() for one in part.subqueries):
             if link.subLinkType == SubLinkType.EXPR_SUBLINK and not at_most_one(scope):
                 yield self._diagnostic(
                     "Takes the value of a sub-select of which a second row cannot be ruled out, and fails where there"
@@ -153,7 +153,7 @@ class _Contract:
                 )
 
     def _value(self, promised: Returns) -> Iterator[Diagnostic]:
-        is_null = not (at_least_one(self._query) and self._is_never_null(0, self._prover))
+        is_null = not (at_least_one(self._scope) and self._is_never_null(0, self._prover))
         if is_null and not promised.says_null:
             told = (
                 "May give NULL, for want of a row or of a value, and does not say when: add `; NULL when …` to Returns."
@@ -165,7 +165,7 @@ class _Contract:
 
     def _rows(self, promised: Returns) -> Iterator[Diagnostic]:
         operator, told = self._statement.operator, ""
-        may_be_many = not at_most_one(self._query)
+        may_be_many = not at_most_one(self._scope)
         if operator and may_be_many:
             told = (
                 f"Is marked {operator}, but a second row cannot be ruled out: limit it by every column of a unique"
@@ -175,20 +175,20 @@ class _Contract:
             told = "Returns one row at most, but is marked as a list: write ^ behind the name."
         if told:
             yield self._statement.diagnostic(CHECK, told)
-        if promised.rows == EXACTLY_ONE and not at_least_one(self._query):
+        if promised.rows == EXACTLY_ONE and not at_least_one(self._scope):
             told = "Says `exactly one row`, but that there is one cannot be proved: say `no row when …`."
             yield self._statement.diagnostic(CHECK, told, self._label())
-        elif promised.rows == AT_MOST_ONE and at_least_one(self._query):
+        elif promised.rows == AT_MOST_ONE and at_least_one(self._scope):
             told = "Says when there is no row, but there always is one: say `exactly one row`."
             yield self._statement.diagnostic(CHECK, told, self._label())
 
     def _order(self) -> Iterator[Diagnostic]:
-        node = self._query.node
-        if self._statement.operator or not self._query.is_select:
+        node = self._scope.node
+        if self._statement.operator or not self._scope.is_select:
             return
         if not node.sortClause:
             yield self._diagnostic("Returns a list in no order: add an ORDER BY.", node)
-        elif not is_total(self._query) and (node.limitCount or self._is_ours()):
+        elif not is_total(self._scope) and (node.limitCount or self._is_ours()):
             effect = "a row can be on two pages or on none" if node.limitCount else "they come now so, now so"
             yield self._diagnostic(
                 f"Returns a list in an order in which two rows may be equal, so that {effect}: add columns to ORDER BY,"
@@ -198,20 +198,20 @@ class _Contract:
 
     def _is_ours(self) -> bool:
         # What yoyo keeps has the keys that yoyo gave it.
-        return all(relation.table.is_ours for part in self._query for relation in part.relations if relation.table)
+        return all(relation.table.is_ours for part in self._scope for relation in part.relations if relation.table)
 
     def _is_never_null(self, place: int, prover: Prover) -> bool:
         # Where the parse tree has another list than PostgreSQL, nothing is known of it.
-        is_known = len(self._query.outputs) == len(self._description.columns)
-        return is_known and prover.column(self._query, place)
+        is_known = len(self._scope.outputs) == len(self._description.columns)
+        return is_known and prover.column(self._scope, place)
 
     def _place(self, place: int) -> Node:
         """Return where a column stands; the first of the list where a `*` stands for several."""
-        returned = self._query.returned
+        returned = self._scope.returned
         is_known = len(returned) == len(self._description.columns)
         return returned[place if is_known else 0] if returned else None
 
-    def _label(self) -> Any:  # noqa: ANN401 -- what `Statement.fault` takes
+    def _label(self) -> Any:  # noqa: ANN401 -- what `Statement.diagnostic` takes
         return self._statement.labels.get("Returns")
 
     def _named(self, number: int) -> str:

@@ -25,7 +25,7 @@ _WHY_NOT = "or write in a `Scope:` why the statement is not limited to one user.
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
-    """Yield a fault for each reference to a per-user table that is not proved to be limited to one user."""
+    """Yield a diagnostic for each reference to a per-user table that is not proved to be limited to one user."""
     for statement in subject.statements:
         yield from dict.fromkeys(_check(statement, subject))
 
@@ -66,7 +66,7 @@ def _refused(statement: Statement) -> ast.Node | None:
 
 
 def _calls(statement: Statement, subject: Subject) -> Iterator[Diagnostic]:
-    """Yield a fault for each call of what may read a table by itself."""
+    """Yield a diagnostic for each call of what may read a table by itself."""
     # A function of the schema takes the place of one of PostgreSQL's that has its name.
     harmless = (HARMLESS - subject.schema.functions.keys()) | subject.project.harmless_functions
     for node in statement.nodes(ast.Node):

@@ -1,4 +1,4 @@
-"""What is dropped is named."""
+"""CASCADE: everything that is dropped is named."""
 
 from collections.abc import Iterator
 

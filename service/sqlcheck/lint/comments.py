@@ -1,4 +1,4 @@
-"""What a migration makes is explained where people look: in the database itself."""
+"""Comments: all that a migration makes is explained where people look, in the database itself."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
@@ -11,7 +11,7 @@ from service.sqlcheck.lint.scripts import Script
 from service.sqlcheck.reading.trees import Node, is_a, words
 
 Named: TypeAlias = tuple[ObjectType, str]
-"""What kind of thing something is, and its name."""
+"""A kind of object, and the name of one."""
 
 _WORDS: Final = {
     ObjectType.OBJECT_COLLATION: "COLLATION",

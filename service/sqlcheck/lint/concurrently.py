@@ -1,4 +1,4 @@
-"""An index is made CONCURRENTLY outside of a transaction, and what is outside of one can be repeated."""
+"""CONCURRENTLY: an index is made so outside of a transaction, and all that is outside of one can be repeated."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a migration says of itself: all of it, in one order, and nothing that nobody reads."""
+"""Headers: a migration says of itself all that it should, in one order, and nothing that nobody reads."""
 
 import re
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.lint.scripts import Script
 
 _DIRECTIVES: Final = ("depends", "transactional", "lock_timeout", "statement_timeout")
-"""What the runner, and yoyo below it, read."""
+"""The entries that the runner reads, and yoyo below it."""
 
 _SAID: Final = ("Purpose", "Locks", "Order")
-"""What people read, and every migration says."""
+"""The entries that people read, and every migration has."""
 
 _ENTRIES: Final = (*_DIRECTIVES, *_SAID)
 _ORDERS: Final = ("before", "after", "at any time")

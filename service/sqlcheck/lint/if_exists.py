@@ -1,4 +1,4 @@
-"""The runner knows what has been applied, so that nothing has to be made or dropped only IF it is there or not."""
+"""IF EXISTS: the runner knows what has been applied, so that nothing is made or dropped only if it is there or not."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""A rollback says what it loses, since the runner asks before that."""
+"""Losses: a rollback says what it loses, since the runner asks before that."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -16,7 +16,7 @@ _WITH_ROWS: Final = {
     ObjectType.OBJECT_SCHEMA,
     ObjectType.OBJECT_TABLE,
 }
-"""What rows are lost with."""
+"""The kinds of objects with which rows are lost."""
 
 
 def check(script: Script) -> Iterator[Diagnostic]:

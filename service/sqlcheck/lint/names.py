@@ -1,4 +1,4 @@
-"""What is named after its table and its kind: the service turns a constraint's name into what a user reads."""
+"""Names: each tells the table and the kind, since a program turns that of a constraint into what a user reads."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
@@ -11,7 +11,7 @@ from service.sqlcheck.lint.scripts import Script, ScriptStatement
 from service.sqlcheck.reading.trees import Node, is_a, words
 
 Named_: TypeAlias = tuple[Node, str | None]
-"""What is named, and what is wrong with its name."""
+"""Something that has a name, and what is wrong with that; None where nothing is."""
 
 _KINDS: Final = {
     ConstrType.CONSTR_PRIMARY: ("primary key", "_pkey"),

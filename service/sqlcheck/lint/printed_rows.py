@@ -1,4 +1,4 @@
-"""A migration returns no rows, which yoyo would print."""
+"""Printed rows: a migration returns none, since yoyo would print them."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A migration can be taken back."""
+"""Rollbacks: each migration can be taken back."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from service.sqlcheck.lint.scripts import Script
 
 
 def check(script: Script) -> Iterator[Diagnostic]:
-    """Yield a fault where a migration has no rollback."""
+    """Yield a diagnostic where a migration has no rollback."""
     if not script.is_rollback and script.migration.rollback is None:
         yield script.diagnostic(
             1,

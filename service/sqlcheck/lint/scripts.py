@@ -37,7 +37,7 @@ class ScriptStatement:
 
     @property
     def is_concurrent(self) -> bool:
-        """Whether it makes or drops an index CONCURRENTLY."""
+        """True if it makes or drops an index CONCURRENTLY."""
         return is_a(self.node, ast.IndexStmt, ast.DropStmt) and bool(self.node.concurrent)
 
     def nodes(self, *kinds: type[ast.Node]) -> list[Node]:
@@ -75,7 +75,7 @@ class Script:
         return self.text.count("\n", 0, offset) + 1
 
     def diagnostic(self, at: ScriptStatement | int, message: str) -> Diagnostic:
-        """Return a fault of a statement, or of a line."""
+        """Return a diagnostic of a statement, or of a line."""
         line = at.line if isinstance(at, ScriptStatement) else at
         return Diagnostic(self.place, line, "", CHECK, message)
 

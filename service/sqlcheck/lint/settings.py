@@ -1,4 +1,4 @@
-"""A migration leaves settings as they are for those that come after it, and the timeouts to the runner."""
+"""Settings: a migration leaves them as they are for those that come after it, and the timeouts to the runner."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""Where squawk is silenced, the reason stands there."""
+"""Exceptions to squawk: each is for one statement, and has its reason beside it."""
 
 import re
 from collections.abc import Iterator

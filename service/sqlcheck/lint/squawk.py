@@ -1,4 +1,4 @@
-"""squawk: what a change of a table does to those who use it meanwhile.
+"""squawk: another program, with rules about what a change of a table does to those who use it meanwhile.
 
 It does not judge rollbacks. They make exactly the schema that was there before, at once, and so cannot go the safe way
 that squawk asks for, which leads over several migrations; and to drop is what they are for.
@@ -30,7 +30,7 @@ _LAST_STEPS: Final = frozenset(
         "ban-drop-view",
     }
 )
-"""What breaks the code before, and nothing once that is gone."""
+"""The rules about a change that breaks the code of before, and nothing once that is gone."""
 
 
 def check_with_squawk(scripts: Sequence[Script], configuration: Path) -> Iterator[Diagnostic]:

@@ -1,4 +1,4 @@
-"""A file is SQL, to PostgreSQL and to yoyo."""
+"""Syntax: a file is SQL, to PostgreSQL and to yoyo."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A transaction begins and ends where the runner says, with its own note in it."""
+"""Transactions: each begins and ends where the runner says, with its own note in it."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Rows are deleted in batches, and not all at once for everybody."""
+"""TRUNCATE: rows are deleted in batches, and not all at once for everybody."""
 
 from collections.abc import Iterator
 

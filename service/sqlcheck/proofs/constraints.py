@@ -1,4 +1,4 @@
-"""Which constraints a statement can break, and whether its `Raises:` names them.
+"""Constraints: those that a statement can break, held against those that its `Raises:` names.
 
 A constraint can be broken by who writes a column of it, and a foreign key also by who takes away the row that it names.
 What the triggers write is theirs to keep right.
@@ -26,7 +26,7 @@ _CASCADES = re.compile(r" ON DELETE (CASCADE|SET )")
 
 
 def check_raises(project: Project, statement: Statement, scope: Scope, schema: DatabaseSchema) -> Iterator[Diagnostic]:
-    """Yield a fault for each constraint that is named and cannot be broken, or can be broken and is not named."""
+    """Yield a diagnostic for each constraint that is named and cannot be broken, or can be broken and is not named."""
     label = statement.labels.get("Raises")
     can_break = breakable(scope, schema)
     existing = {name for table in schema.tables.values() for name in (*table.constraints, *table.indexes)}
@@ -52,7 +52,7 @@ def check_raises(project: Project, statement: Statement, scope: Scope, schema: D
 
 
 def check_ruled_out(project: Project, statements: Sequence[Statement], schema: DatabaseSchema) -> Iterator[Diagnostic]:
-    """Yield a fault for each constraint that the project rules out, and that no statement could break anyway.
+    """Yield a diagnostic for each constraint that the project rules out, and that no statement could break anyway.
 
     Args:
         project: the project.

@@ -1,4 +1,4 @@
-"""Where a statement meets NULL: where a parameter that is NULL finds nothing, and tests for a NULL that never comes.
+"""Uses of NULL: conditions that find nothing where a parameter is NULL, and tests for a NULL that never comes.
 
 A condition that compares with NULL is neither true nor false, and finds nothing, so IS NULL has to come before it.
 Where a value is only handed on, NULL is one, and the column that it goes to says whether it may.
@@ -15,15 +15,15 @@ from service.sqlcheck.reading.scopes import Scope
 from service.sqlcheck.reading.trees import Node, children, function_name, is_a
 
 NullUse = tuple[Node, str]
-"""Where, and a sentence on what is wrong and what to do."""
+"""A node, and a sentence on what is wrong there and what to do."""
 
 
 class NullUses:
-    """Finds where a statement does not do right by NULL.
+    """Finds the places of a statement that do not do right by NULL.
 
     Args:
-        prover: what knows which parameters may be NULL.
-        named: says what a parameter is called, by its number.
+        prover: the prover, which knows the parameters that may be NULL.
+        named: tells the name of a parameter by its number.
     """
 
     def __init__(self, prover: Prover, named: Callable[[int], str]) -> None:
@@ -37,8 +37,8 @@ class NullUses:
 
         Args:
             scope: the scope of the query.
-            known: what is not NULL wherever it is asked.
-            in_condition: whether something has to be true of what it gives.
+            known: all that is not NULL where the query stands.
+            in_condition: whether something has to be true of the rows that it gives.
         """
         for part in scope:
             yield from self._in_part(part, known, in_condition=in_condition and part is scope)

@@ -1,4 +1,4 @@
-"""Whose rows a statement reaches: what is proved to be limited to those of one user.
+"""Ownership: the rows that a statement reaches, as far as they are proved to be limited to those of one user.
 
 An attribute is limited when in each row of its scope it holds the parameter `:user_id`, or whatever the project calls
 it, or NULL where an outer join found nothing. An equality with the parameter, or with another limited attribute, makes
@@ -20,7 +20,7 @@ from service.sqlcheck.reading.statements import Statement
 
 
 def limits(statement: Statement, schema: DatabaseSchema) -> list[ast.Node]:
-    """Return what limits a statement to one user, each node once.
+    """Return the nodes that limit a statement to one user, each of them once.
 
     Returns:
         The predicates (a join where it is USING), and the outputs and values that hand the parameter on. Empty where
@@ -88,7 +88,7 @@ class Ownership:
         return term in self._limited or (not term.relation.itself and self._all_hold(term))
 
     def trace(self, term: Term) -> Iterator[ast.Node]:
-        """Yield what makes a term limited, from the term back to the parameter."""
+        """Yield the nodes that make a term limited, from the term back to the parameter."""
         if not isinstance(term, Attribute) or not self.holds(term):
             return
         if term in self._limited:

@@ -1,4 +1,4 @@
-"""What a statement needs to be granted, as its tree tells: for itself, and for the triggers that it fires.
+"""Privileges: those that a statement needs, for itself and for the triggers that it fires, as its parse tree tells.
 
 A trigger may do what may who fires it, unless its function is SECURITY DEFINER, so the bodies of the functions are read
 as well. What a foreign key does by itself, its checks and its cascades, is done as the owner of the table; but up to
@@ -35,7 +35,7 @@ _ASSIGNMENT: Final = re.compile(r"[^:=]*:?=")
 
 @dataclass(frozen=True, slots=True)
 class Privilege:
-    """What may be done with a table: `UPDATE (title) ON tasks`.
+    """A thing that may be done with a table: `UPDATE (title) ON tasks`.
 
     Attributes:
         table: the table.
@@ -63,10 +63,10 @@ class Privilege:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a statement needs a privilege.
+    """The reason for which a statement needs a privilege.
 
     Attributes:
-        node: what in the statement it is needed for.
+        node: the part of the statement that needs it.
         trigger: the trigger that needs it, `sessions_revoke of sessions`; empty where the statement itself does.
     """
 
@@ -75,7 +75,7 @@ class Reason:
 
 
 def needed(statement: Statement, schema: DatabaseSchema) -> set[Privilege]:
-    """Return what a role needs to run a statement: SELECT and DELETE by table, INSERT and UPDATE by column.
+    """Return the privileges that a role needs to run a statement: by table, and INSERT and UPDATE by column.
 
     Raises:
         CheckError: it cannot be known, and why.
@@ -84,7 +84,7 @@ def needed(statement: Statement, schema: DatabaseSchema) -> set[Privilege]:
 
 
 def reasons(statement: Statement, schema: DatabaseSchema) -> dict[Privilege, Reason]:
-    """Return what `needed` does, each with the first reason for it.
+    """Return the privileges that `needed` does, each with the first reason for it.
 
     Raises:
         CheckError: it cannot be known, and why.
@@ -96,11 +96,11 @@ def reasons(statement: Statement, schema: DatabaseSchema) -> dict[Privilege, Rea
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where something is read: by which query, and by which trigger, fired by which node of the statement.
+    """The place where something is read: in a query, maybe that of a trigger, which a node of the statement fires.
 
     Attributes:
         tables: the tables that the query reads, by the ids of their nodes; None outside of a query.
-        node: the node.
+        node: the node that fires the trigger; None for the statement itself.
         trigger: the trigger; empty for the statement itself.
     """
 
@@ -120,7 +120,7 @@ class _Reader:
     _fired: set[object] = field(default_factory=set)
 
     def read(self, node: Node, place: _Place) -> None:
-        """Find what a node needs, with all below it."""
+        """Find the privileges that a node needs, with all below it."""
         if is_a(node, ast.LockingClause):
             return  # it repeats aliases
         if is_a(node, *_QUERIES) and place.tables is None:
@@ -133,7 +133,7 @@ class _Reader:
             self.read(child, place)
 
     def _read_alone(self, node: Node, place: _Place) -> None:
-        """Find what a node needs by itself."""
+        """Find those that a node needs by itself."""
         if is_a(node, ast.MergeStmt):
             raise CheckError(_MERGE)
         if is_a(node, ast.RangeVar):
@@ -171,7 +171,7 @@ class _Reader:
             self._need(Privilege(table.relname, "SELECT"), table, place)
 
     def _all_columns(self, insert: Node) -> dict[str, Node]:
-        """Return what an INSERT without a list of columns writes: each of them, but with DEFAULT VALUES none."""
+        """Return the columns that an INSERT without a list of them writes: all, but with DEFAULT VALUES none."""
         table = self.schema.tables.get(insert.relation.relname)
         return dict.fromkeys(table.columns if table and insert.selectStmt else (ANY,), insert.relation)
 
@@ -200,7 +200,7 @@ class _Reader:
         return False
 
     def _lock(self, sources: object, names: set[str], place: _Place) -> None:
-        """Find what FOR UPDATE, SHARE and the like need: UPDATE on some column of each table that they lock."""
+        """Find the privileges for FOR UPDATE and the like: UPDATE on some column of each table that they lock."""
         for source in _sources(sources):
             name = source.alias.aliasname if source.alias else getattr(source, "relname", "")
             if names and name not in names:
@@ -213,7 +213,7 @@ class _Reader:
     def _fire(
         self, table: str, event: str, columns: frozenset[str], place: _Place, *, only_after: bool = False
     ) -> None:
-        """Find what the triggers of a table need, and those of the tables that a foreign key takes along."""
+        """Find the privileges for the triggers of a table, and of the tables that its foreign keys take along."""
         key = (table, event, columns, only_after)
         if table not in self.schema.tables or key in self._fired:
             return
@@ -239,7 +239,7 @@ class _Reader:
                     self._fire(other.name, following, frozenset(key_.columns), place, only_after=True)
 
     def _call(self, name: str, place: _Place) -> None:
-        """Find what a function of our own needs."""
+        """Find the privileges for a function that the migrations have made."""
         function = self.schema.functions.get(name)
         if function is None or function.is_security_definer or name in self._fired:
             return

@@ -1,4 +1,4 @@
-"""What a statement writes: each value with the column that it goes to."""
+"""Writes: the values that a statement stores, each with the column that it goes to."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class Write:
         table: the table.
         column: its column.
         node: the value's expression; None where it is a part of a `*`, or of a UNION.
-        query: the query whose names the expression speaks of.
-        place: that of the value in what the query gives, where it is a SELECT.
+        scope: the scope that the names in the expression are of.
+        place: the place of the value in the list of that scope, where it is a SELECT.
     """
 
     table: Table
@@ -31,7 +31,7 @@ class Write:
 
     @property
     def parameters(self) -> Iterator[Node]:
-        """The parameters that may be what is written, as they are."""
+        """The parameters that may be written as they are."""
         return _passed_on(self.node)
 
     def is_never_null(self, prover: Prover) -> bool:
@@ -42,7 +42,7 @@ class Write:
 
 
 def writes(scope: Scope) -> Iterator[Write]:
-    """Yield what a query writes by itself, row by row; a DEFAULT is no value."""
+    """Yield each write of a query by itself, and not of those inside it; a DEFAULT is no value."""
     target, node = scope.target, scope.node
     if target is None or target.table is None:
         return
@@ -72,7 +72,7 @@ def _inserted(scope: Scope, table: Table, names: list[str]) -> Iterator[Write]:
 
 
 def _assigned(value: Node) -> Node:
-    """Return what goes to one of the columns of `(a, b) = (1, 2)`; any other value is itself."""
+    """Return the value that goes to one of the columns of `(a, b) = (1, 2)`; any other value is itself."""
     if is_a(value, ast.MultiAssignRef) and is_a(value.source, ast.RowExpr):
         return value.source.args[value.colno - 1]
     return value

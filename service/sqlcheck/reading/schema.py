@@ -26,7 +26,7 @@ class Column:
 
     @property
     def room(self) -> int | None:
-        """How many characters it has room for; None where that is not limited."""
+        """The number of characters that it has room for; None where that is not limited."""
         name, _, length = self.type.removesuffix(")").partition("(")
         return int(length) if name in ("character varying", "character") and length else None
 

@@ -118,7 +118,7 @@ class Condition:
 
     @property
     def is_sure(self) -> bool:
-        """Whether it is true of each row that comes out."""
+        """True if it holds for each row that comes out."""
         return self.is_where or (bool(self.binds) and not any(relation.is_optional for relation in self.binds))
 
 
@@ -194,7 +194,7 @@ class Scope:
 
     @property
     def is_select(self) -> bool:
-        """Whether it is a SELECT or VALUES."""
+        """True if it is that of a SELECT or VALUES."""
         return is_a(self.node, ast.SelectStmt)
 
     @property

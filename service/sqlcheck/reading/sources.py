@@ -1,4 +1,4 @@
-"""What feeds the parameters of a statement: the fields and the settings that its `Takes:` names.
+"""Sources: the fields and the settings that feed the parameters of a statement, as its `Takes:` names them.
 
 The grammar of `Takes:` is in service.schemas.labels.
 """
@@ -12,9 +12,9 @@ from service.sqlcheck.reading.statements import Statement
 
 
 def sources(statement: Statement) -> dict[str, Source]:
-    """Return what feeds each parameter, by its name and in the order of their numbers.
+    """Return the source of each parameter, by its name and in the order of their numbers.
 
-    Parameters that nothing feeds are left out: `faults` says so.
+    Parameters that nothing feeds are left out: `diagnostics` says so.
     """
     found: dict[str, Source] = {}
     label = statement.labels.get("Takes")

@@ -37,7 +37,7 @@ class UnreadableStatementsError(CheckError):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What stands behind one label, its lines joined by spaces, and the line on which it begins."""
+    """The text behind one label, its lines joined by spaces, and the line on which it begins."""
 
     text: str
     line: int
@@ -100,7 +100,7 @@ class Statement:
         return self.sql_lines[min(breaks, len(self.sql_lines) - 1)]
 
     def diagnostic(self, check: str, message: str, at: "ast.Node | Label | int | None" = None) -> Diagnostic:
-        """Return a fault of this statement: at a node, a label or a line of the file, or of the whole."""
+        """Return a diagnostic of this statement: at a node, a label or a line of the file, or of the whole."""
         if isinstance(at, Label):
             at = at.line
         line = self.line_of(at) if isinstance(at, ast.Node) else at or self.line

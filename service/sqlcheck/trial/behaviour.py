@@ -1,4 +1,4 @@
-"""How a statement behaves on a schema, and whether it still does on another what it did on its own.
+"""Behaviour: what a statement does on a schema, and whether it still does that on another.
 
 A statement that has been released is held against its own schema and not against today's marshmallow schemas, which
 have gone on: what PostgreSQL said of it there is what its code has proved to suit.
@@ -30,7 +30,7 @@ _NARROWINGS = {("int8", "int4"), ("int8", "int2"), ("int4", "int2"), ("float8", 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a statement does on a schema.
+    """The behaviour of a statement on a schema.
 
     Attributes:
         role: the role that runs it where the service runs.
@@ -58,7 +58,7 @@ class Behaviour:
 
     @property
     def runs(self) -> bool:
-        """Whether it runs, though it be as the owner of everything alone."""
+        """True if it runs, be it only as the owner of everything."""
         return self.refusal is None and self.owner_failure is None
 
 
@@ -94,7 +94,7 @@ def observe(connection: Connection, statement: Statement, schema: DatabaseSchema
 
 
 def regressions(before: Behaviour, after: Behaviour) -> Iterator[str]:
-    """Yield what a statement cannot do any more, of what it could.
+    """Yield each thing that a statement could do and cannot do any more.
 
     Args:
         before: how it behaves on its own schema.
@@ -128,7 +128,7 @@ def _changed_types(before: Behaviour, after: Behaviour) -> Iterator[str]:
 
 
 def risks(before: Behaviour, after: Behaviour) -> Iterator[str]:
-    """Yield what a statement's code may not expect, which its text alone cannot tell."""
+    """Yield each change that the code of a statement may not expect, which its text alone cannot tell."""
     if before.refusal is not None or after.refusal is not None:
         return
     for name, table in sorted(after.constraints.items()):

@@ -12,7 +12,7 @@ from service.sqlcheck.trial.scratch import Connection
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What PostgreSQL says of a statement: the types of its parameters, and the names and types of its columns."""
+    """The types of the parameters of a statement, and the names and types of its columns."""
 
     parameters: tuple[str, ...]
     columns: tuple[tuple[str, str], ...]

@@ -1,4 +1,4 @@
-"""What a migration and a rollback say of themselves."""
+"""The headers of migrations and of rollbacks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where squawk is silenced."""
+"""Exceptions to squawk."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What cannot be read."""
+"""Files that cannot be read."""
 
 import pytest
 
