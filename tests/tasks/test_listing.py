@@ -84,7 +84,7 @@ async def test_a_walk_sees_each_task_once(alice: Api, connection: asyncpg.Connec
             for value in ("--created_at", "created_at%20", "created_at%00", "-created_at%20DESC")
         ],
         ("sort=created_at&sort=created_at", {"sort"}),
-        # The times themselves are tried in tests/http/test_fields.py.
+        # The times themselves are tried in tests/schemas/test_fields.py.
         ("created_after=yesterday", {"created_after"}),
         ("created_before=2026-11-22", {"created_before"}),
         ("created_after=2026-11-22T09:30:00+02:00", {"created_after"}),
