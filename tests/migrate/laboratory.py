@@ -16,39 +16,41 @@ from psycopg.sql import SQL, Identifier
 from service.database import embedded
 from service.dsn import Dsn
 from service.migrate import runner
-from service.migrate.files import read_migrations, write_checksums
+from service.migrate.files import write_checksums
 from service.migrate.progress import Conduct, Progress
 from service.migrate.snapshot import dump
 from service.migrate.standing import State
-from service.resources import resource_folder
+from tests.migrate import example
+from tests.migrate.example import MIGRATIONS, add_rows
 from tests.migrate.interrupting import SECONDS
-from tests.migrate.test_runner import add_rows
 
-MIGRATIONS = resource_folder("migrations")
-# Migrations of kinds that the real ones need not have: indexes are made and dropped CONCURRENTLY, and rows are changed,
-# so that to do it twice would show.
-CREATE_INDEX, DROP_INDEX, CHANGE_ROWS = "9001.index-tasks-title", "9002.drop-tasks-title-index", "9003.change-tasks"
+# Migrations of kinds that the example has none of: indexes are made and dropped CONCURRENTLY, and rows are changed, so
+# that to do it twice would show.
+CREATE_INDEX, DROP_INDEX, CHANGE_ROWS = (
+    "9001.index-notes-title",
+    "9002.drop-notes-title-index",
+    "9003.change-notes",
+)
 MORE = {
     CREATE_INDEX: (
-        "-- transactional: false\n\nCREATE INDEX CONCURRENTLY tasks_title_idx ON tasks (title);\n",
-        "-- Loses: nothing.\n\nDROP INDEX CONCURRENTLY IF EXISTS tasks_title_idx;\n",
+        "-- transactional: false\n\nCREATE INDEX CONCURRENTLY notes_title_idx ON notes (title);\n",
+        "-- Loses: nothing.\n\nDROP INDEX CONCURRENTLY IF EXISTS notes_title_idx;\n",
     ),
     DROP_INDEX: (
-        "-- transactional: false\n\nDROP INDEX CONCURRENTLY IF EXISTS tasks_title_idx;\n",
-        "-- Loses: nothing.\n\nCREATE INDEX CONCURRENTLY tasks_title_idx ON tasks (title);\n",
+        "-- transactional: false\n\nDROP INDEX CONCURRENTLY IF EXISTS notes_title_idx;\n",
+        "-- Loses: nothing.\n\nCREATE INDEX CONCURRENTLY notes_title_idx ON notes (title);\n",
     ),
     CHANGE_ROWS: (
         (
-            "ALTER TABLE tasks ADD COLUMN words integer NOT NULL DEFAULT 0;\n\n"
-            "UPDATE tasks SET title = title || '!', words = 3;\n\n"
-            "ALTER TABLE tasks ADD CONSTRAINT tasks_words_check CHECK (words >= 0);\n"
+            "ALTER TABLE notes ADD COLUMN words integer NOT NULL DEFAULT 0;\n\n"
+            "UPDATE notes SET title = title || '!', words = 3;\n\n"
+            "ALTER TABLE notes ADD CONSTRAINT notes_words_check CHECK (words >= 0);\n"
         ),
-        "-- Loses: nothing.\n\nALTER TABLE tasks DROP COLUMN words;\n\nUPDATE tasks SET title = rtrim(title, '!');\n",
+        "-- Loses: nothing.\n\nALTER TABLE notes DROP COLUMN words;\n\nUPDATE notes SET title = rtrim(title, '!');\n",
     ),
 }
 CONCURRENT = {CREATE_INDEX, DROP_INDEX}
-REAL = [migration.id for migration in read_migrations(MIGRATIONS)]
-IDS = [*REAL, *MORE]
+IDS = [*example.IDS, *MORE]
 
 TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname"
 NOTES = (

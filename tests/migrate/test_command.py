@@ -16,42 +16,45 @@ from service.cli import main
 from service.dsn import Dsn
 from service.migrate import runner
 from service.migrate.files import CHECKSUMS, read_migrations, write_checksums
-from service.resources import resource_folder
+from tests.migrate.example import IDS, MIGRATIONS
 from tests.processes import bare_environ
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
 
-_FOLDER = resource_folder("migrations")
-_IDS = [migration.id for migration in read_migrations(_FOLDER)]
 _ADD = """\
 -- depends: {before}
 -- lock_timeout: 500ms
--- Purpose: let a task have a deadline.
--- Locks: ACCESS EXCLUSIVE on tasks, for an instant.
+-- Purpose: let a note have a date.
+-- Locks: ACCESS EXCLUSIVE on notes, for an instant.
 -- Order: before the code that reads it.
 
-ALTER TABLE tasks ADD COLUMN due_at timestamptz;
+ALTER TABLE notes ADD COLUMN due_at timestamptz;
+"""
+_REMOVE = """\
+-- Loses: every date.
+
+ALTER TABLE notes DROP COLUMN due_at;
 """
 _INDEX = """\
 -- depends: {before}
 -- transactional: false
 -- Purpose: find what is due.
--- Locks: SHARE UPDATE EXCLUSIVE on tasks, while it reads the table.
+-- Locks: SHARE UPDATE EXCLUSIVE on notes, while it reads the table.
 -- Order: before the code that reads it.
 
-CREATE INDEX CONCURRENTLY tasks_user_id_due_at_idx ON tasks (user_id, due_at);
+CREATE INDEX CONCURRENTLY notes_member_id_due_at_idx ON notes (member_id, due_at);
 """
 
 Invoke = Callable[..., Result]
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshot: str) -> Path:
     """A copy of the migrations, which is what commands see as theirs, in the folder in which they run."""
-    shutil.copytree(_FOLDER, tmp_path / "migrations")
+    shutil.copytree(MIGRATIONS, tmp_path / "migrations")
     (tmp_path / "docs").mkdir()
-    shutil.copy(_FOLDER.parent / "docs" / "schema.sql", tmp_path / "docs")
+    (tmp_path / "docs" / "schema.sql").write_text(snapshot)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("service.cli.migrate.resource_folder", lambda name: tmp_path / name)
     return tmp_path
@@ -69,13 +72,15 @@ def migrate(checkout: Path) -> Invoke:
     return migrate
 
 
-def add(checkout: Path, id_: str, text: str, down: str = "-- Loses: every deadline.\n") -> None:
-    """Add a migration after those that are there."""
+def add(checkout: Path, words: str, text: str, down: str = _REMOVE, *, step: int = 1) -> str:
+    """Add a migration, so many numbers after those that are there, and return its id."""
     folder = checkout / "migrations"
-    before = read_migrations(folder, check=False)[-1].id
-    (folder / f"{id_}.sql").write_text(text.format(before=before))
+    last = read_migrations(folder, check=False)[-1]
+    id_ = f"{last.number + step:04}.{words}"
+    (folder / f"{id_}.sql").write_text(text.format(before=last.id))
     (folder / f"{id_}.rollback.sql").write_text(down)
     write_checksums(folder)
+    return id_
 
 
 def edit(checkout: Path, id_: str) -> None:
@@ -101,61 +106,63 @@ def test_what_does_not_exist_is_wrong_usage(migrate: Invoke) -> None:
 
 def test_a_plan_is_the_sql_that_would_run_with_what_it_locks(migrate: Invoke, checkout: Path, dsn: Dsn) -> None:
     assert migrate(dsn, "plan").stdout == "-- Nothing is pending.\n"
-    add(checkout, "0013.add-due-at", _ADD)
-    add(checkout, "0014.index-due-at", _INDEX)
-    (checkout / "migrations" / "0013.add-due-at.locks.txt").write_text(
-        "apply     ACCESS EXCLUSIVE        tasks  rewrites\nrollback  ACCESS EXCLUSIVE        tasks\n"
+    added = add(checkout, "add-due-at", _ADD)
+    indexed = add(checkout, "index-due-at", _INDEX)
+    (checkout / "migrations" / f"{added}.locks.txt").write_text(
+        "apply     ACCESS EXCLUSIVE        notes  rewrites\nrollback  ACCESS EXCLUSIVE        notes\n"
     )
     planned = migrate(dsn, "plan")
 
     assert planned.exit_code == 0
     assert planned.stdout == (
-        "-- 0013.add-due-at: let a task have a deadline.\n"
+        f"-- {added}: let a note have a date.\n"
         "-- order: before the code that reads it.\n"
         "-- in a transaction\n"
         "-- timeouts: 500ms for a lock, 30s for a statement\n"
-        "-- locks: ACCESS EXCLUSIVE on tasks, rewrites\n"
-        f"\n{_ADD.format(before=_IDS[-1])}\n"
-        "-- 0014.index-due-at: find what is due.\n"
+        "-- locks: ACCESS EXCLUSIVE on notes, rewrites\n"
+        f"\n{_ADD.format(before=IDS[-1])}\n"
+        f"-- {indexed}: find what is due.\n"
         "-- order: before the code that reads it.\n"
         "-- not in a transaction\n"
         "-- timeouts: 10min for a lock, 1h for a statement\n"
         "-- locks: not measured; `make schema` does so\n"
-        f"\n{_INDEX.format(before='0013.add-due-at')}\n"
+        f"\n{_INDEX.format(before=added)}\n"
     )
     told = json.loads(migrate(dsn, "plan", "--json").stdout)
     assert told["problems"] == []
-    assert [step["id"] for step in told["steps"]] == ["0013.add-due-at", "0014.index-due-at"]
+    assert [step["id"] for step in told["steps"]] == [added, indexed]
     assert told["steps"][0]["locks"] == [
-        {"direction": "apply", "mode": "ACCESS EXCLUSIVE", "table": "tasks", "work": "rewrites"}
+        {"direction": "apply", "mode": "ACCESS EXCLUSIVE", "table": "notes", "work": "rewrites"}
     ]
     assert (told["steps"][1]["is_transactional"], told["steps"][1]["locks"]) == (False, None)
 
 
 def test_a_plan_says_what_apply_would_refuse(migrate: Invoke, checkout: Path, dsn: Dsn) -> None:
-    edit(checkout, _IDS[0])
+    edit(checkout, IDS[0])
     planned = migrate(dsn, "plan", "--json")
 
     assert planned.exit_code == 1
     (problem,) = json.loads(planned.stdout)["problems"]
-    assert problem.startswith(f"{_IDS[0]} was edited after it was applied.")
+    assert problem.startswith(f"{IDS[0]} was edited after it was applied.")
     assert planned.stderr == f"{problem}\n"
 
 
-def test_plan_and_status_need_no_lock_and_no_more_than_task_readonly_may(
+def test_plan_and_status_need_no_lock_and_no_more_than_to_read_what_was_applied(
     migrate: Invoke, checkout: Path, dsn: Dsn
 ) -> None:
     reader = replace(dsn, user=f"reader_{dsn.database}", password="only-to-read")
     with psycopg.connect(dsn.libpq_url, autocommit=True) as administrator:
-        administrator.execute(f"CREATE ROLE {reader.user} LOGIN PASSWORD 'only-to-read' IN ROLE task_readonly".encode())
+        administrator.execute(f"CREATE ROLE {reader.user} LOGIN PASSWORD 'only-to-read'".encode())
         try:
+            administrator.execute(f"GRANT SELECT ON _yoyo_migration, _migration_checksum TO {reader.user}".encode())
             administrator.execute("SELECT pg_advisory_lock(1952543595, 1835624306)")
-            edit(checkout, _IDS[0])
+            edit(checkout, IDS[0])
             for command in ("status", "plan"):
                 asked = migrate(reader, command)
                 assert asked.exit_code == 1
-                assert asked.stderr.startswith(f"{_IDS[0]} was edited after it was applied.")
+                assert asked.stderr.startswith(f"{IDS[0]} was edited after it was applied.")
         finally:
+            administrator.execute(f"DROP OWNED BY {reader.user}".encode())
             administrator.execute(f"DROP ROLE {reader.user}".encode())
 
 
@@ -176,31 +183,31 @@ def test_whatever_is_refused_is_told_to_programs_too(migrate: Invoke, checkout: 
 
 
 def test_apply_tells_programs_what_it_did_and_how_long_it_took(migrate: Invoke, checkout: Path, dsn: Dsn) -> None:
-    add(checkout, "0013.add-due-at", _ADD)
+    added = add(checkout, "add-due-at", _ADD)
     applied = migrate(dsn, "apply", "--json")
 
     assert applied.exit_code == 0
     told = json.loads(applied.stdout)
-    assert [done["id"] for done in told["applied"]] == ["0013.add-due-at"]
+    assert [done["id"] for done in told["applied"]] == [added]
     assert 0 < told["applied"][0]["seconds"] < 60
     assert told["error"] is None
     assert json.loads(migrate(dsn, "apply", "--json").stdout) == {"applied": [], "error": None}
 
 
 def test_apply_tells_programs_of_its_failure_too(migrate: Invoke, checkout: Path, dsn: Dsn) -> None:
-    add(checkout, "0013.add-due-at", _ADD)
-    add(checkout, "0014.fail", "-- depends: {before}\nSELECT 1 / 0;\n")
+    added = add(checkout, "add-due-at", _ADD)
+    failing = add(checkout, "fail", "-- depends: {before}\nSELECT 1 / 0;\n")
     failed = migrate(dsn, "apply", "--json")
 
     assert failed.exit_code == 1
     told = json.loads(failed.stdout)
-    assert [done["id"] for done in told["applied"]] == ["0013.add-due-at"]
-    assert told["error"] == "0014.fail, apply: division by zero. It changed nothing."
+    assert [done["id"] for done in told["applied"]] == [added]
+    assert told["error"] == f"{failing}, apply: division by zero. It changed nothing."
     assert failed.stderr == f"{told['error']}\n"
 
 
 def test_what_a_migration_selects_is_no_part_of_what_programs_read(migrate: Invoke, checkout: Path, dsn: Dsn) -> None:
-    add(checkout, "0013.look", "-- depends: {before}\nSELECT 'looked at' AS said;\n")
+    add(checkout, "look", "-- depends: {before}\nSELECT 'looked at' AS said;\n")
     applied = migrate(dsn, "apply", "--json")
 
     assert json.loads(applied.stdout)["error"] is None
@@ -210,19 +217,19 @@ def test_what_a_migration_selects_is_no_part_of_what_programs_read(migrate: Invo
 def test_apply_out_of_order_is_refused_unless_it_is_allowed_and_the_status_tells(
     migrate: Invoke, checkout: Path, dsn: Dsn
 ) -> None:
-    add(checkout, "0014.add-due-at", _ADD)
+    added = add(checkout, "add-due-at", _ADD, step=2)
     assert migrate(dsn, "apply").exit_code == 0
-    add(checkout, "0013.look", "-- depends:\nSELECT 1;\n")
+    late = add(checkout, "look", "-- depends:\nSELECT 1;\n", step=-1)
     refused = migrate(dsn, "apply")
     planned = migrate(dsn, "plan", "--allow-out-of-order")
     allowed = migrate(dsn, "apply", "--allow-out-of-order")
 
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("0013.look comes before 0014, which has been applied.")
+    assert refused.stderr.startswith(f"{late} comes before {added[:4]}, which has been applied.")
     assert (planned.exit_code, allowed.exit_code) == (0, 0)
     assert migrate(dsn, "status").stdout.splitlines()[-2:] == [
-        "0013.look  applied, out of order",
-        "0014.add-due-at  applied",
+        f"{late}  applied, out of order",
+        f"{added}  applied",
     ]
 
 
@@ -246,17 +253,17 @@ def test_the_status_is_3_where_that_is_asked_and_something_is_pending(
     migrate: Invoke, checkout: Path, dsn: Dsn
 ) -> None:
     assert migrate(dsn, "status", "--exit-code").exit_code == 0
-    add(checkout, "0013.add-due-at", _ADD)
+    added = add(checkout, "add-due-at", _ADD)
 
     assert migrate(dsn, "status").exit_code == 0
     pending = migrate(dsn, "status", "--exit-code")
-    assert (pending.exit_code, pending.stdout.splitlines()[-1]) == (3, "0013.add-due-at  pending")
+    assert (pending.exit_code, pending.stdout.splitlines()[-1]) == (3, f"{added}  pending")
     told = json.loads(migrate(dsn, "status", "--json").stdout)
     assert (
         {key: told[-1][key] for key in ("id", "state", "applied_at", "out_of_order", "problem")}
         == told[-1]
         == {
-            "id": "0013.add-due-at",
+            "id": added,
             "state": "pending",
             "applied_at": None,
             "out_of_order": False,
@@ -268,29 +275,27 @@ def test_the_status_is_3_where_that_is_asked_and_something_is_pending(
 
 
 def test_the_status_of_a_wrong_history_is_1(migrate: Invoke, checkout: Path, dsn: Dsn) -> None:
-    edit(checkout, _IDS[0])
+    edit(checkout, IDS[0])
     wrong = migrate(dsn, "status", "--exit-code")
 
     assert wrong.exit_code == 1
-    assert wrong.stdout.splitlines()[0] == f"{_IDS[0]}  edited"
-    assert wrong.stderr.startswith(f"{_IDS[0]} was edited after it was applied.")
+    assert wrong.stdout.splitlines()[0] == f"{IDS[0]}  edited"
+    assert wrong.stderr.startswith(f"{IDS[0]} was edited after it was applied.")
 
 
 # rollback
 
 
 def test_a_rollback_that_loses_data_says_what_and_wants_a_yes(migrate: Invoke, checkout: Path, dsn: Dsn) -> None:
-    add(checkout, "0013.add-due-at", _ADD, "-- Loses: every deadline.\nALTER TABLE tasks DROP COLUMN due_at;\n")
+    added = add(checkout, "add-due-at", _ADD)
     assert migrate(dsn, "apply").exit_code == 0
     refused = migrate(dsn, "rollback", "--json")
     done = migrate(dsn, "rollback", "--yes", "--json")
 
     assert refused.exit_code == 1
-    assert refused.stderr == (
-        "0013.add-due-at loses every deadline. Nothing was rolled back: to lose that, say --yes.\n"
-    )
+    assert refused.stderr == f"{added} loses every date. Nothing was rolled back: to lose that, say --yes.\n"
     assert json.loads(refused.stdout) == {"rolled_back": [], "error": refused.stderr.strip()}
-    assert [one["id"] for one in json.loads(done.stdout)["rolled_back"]] == ["0013.add-due-at"]
+    assert [one["id"] for one in json.loads(done.stdout)["rolled_back"]] == [added]
 
 
 # verify
@@ -308,19 +313,19 @@ def test_verify_says_that_the_schema_is_as_it_should_be(migrate: Invoke, dsn: Ds
 
 
 def test_verify_shows_what_differs_and_what_is_pending(migrate: Invoke, checkout: Path, dsn: Dsn) -> None:
-    add(checkout, "0013.add-due-at", _ADD)
+    added = add(checkout, "add-due-at", _ADD)
     with psycopg.connect(dsn.libpq_url, autocommit=True) as connection:
-        connection.execute("DROP INDEX login_failures_expires_at_idx")
+        connection.execute("DROP INDEX revisions_expires_at_idx")
     verified = migrate(dsn, "verify")
 
     assert verified.exit_code == 1
     assert verified.stdout.startswith(f"--- docs/schema.sql\n+++ {dsn}\n@@ ")
-    assert "\n-CREATE INDEX login_failures_expires_at_idx ON public.login_failures" in verified.stdout
-    assert verified.stderr == "0013.add-due-at is pending.\nThe schema differs.\n"
+    assert "\n-CREATE INDEX revisions_expires_at_idx ON public.revisions" in verified.stdout
+    assert verified.stderr == f"{added} is pending.\nThe schema differs.\n"
     told = json.loads(migrate(dsn, "verify", "--json").stdout)
     assert told == {
         "is_as_it_should_be": False,
-        "problems": ["0013.add-due-at is pending."],
+        "problems": [f"{added} is pending."],
         "difference": verified.stdout,
     }
 
@@ -328,12 +333,12 @@ def test_verify_shows_what_differs_and_what_is_pending(migrate: Invoke, checkout
 def test_verify_tells_of_an_index_that_is_invalid(migrate: Invoke, dsn: Dsn) -> None:
     with psycopg.connect(dsn.libpq_url, autocommit=True) as connection:
         connection.execute(
-            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'sessions_expires_at_idx'::regclass"
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'revisions_expires_at_idx'::regclass"
         )
     verified = migrate(dsn, "verify")
 
     assert verified.exit_code == 1
-    assert "The index sessions_expires_at_idx is invalid.\n" in verified.stderr
+    assert "The index revisions_expires_at_idx is invalid.\n" in verified.stderr
 
 
 def test_verify_without_the_schema_to_compare_with_says_so(migrate: Invoke, checkout: Path, dsn: Dsn) -> None:
@@ -357,10 +362,11 @@ def test_verify_without_a_pg_dump_of_that_version_says_what_to_do(migrate: Invok
 def test_a_snapshot_writes_what_is_made_of_the_migrations_and_tells_when_it_has_drifted(
     migrate: Invoke, checkout: Path
 ) -> None:
-    add(checkout, "0013.add-due-at", _ADD, "-- Loses: every deadline.\nALTER TABLE tasks DROP COLUMN due_at;\n")
+    added = add(checkout, "add-due-at", _ADD)
     folder = checkout / "migrations"
     (folder / CHECKSUMS).unlink()
-    names = ["docs/schema.sql", "migrations/checksums.txt", "migrations/0013.add-due-at.locks.txt"]
+    locks = [f"migrations/{id_}.locks.txt" for id_ in [*IDS, added]]
+    names = ["docs/schema.sql", "migrations/checksums.txt", *locks]
     drifted = migrate(None, "snapshot", "--check", "--json")
     written = migrate(None, "snapshot")
     again = migrate(None, "snapshot")
@@ -372,8 +378,8 @@ def test_a_snapshot_writes_what_is_made_of_the_migrations_and_tells_when_it_has_
     assert (written.exit_code, written.stdout.splitlines()) == (0, [f"Wrote {name}." for name in names])
     assert [(said.exit_code, said.stdout) for said in (again, checked)] == [(0, "All is current.\n")] * 2
     assert "due_at" in (checkout / "docs" / "schema.sql").read_text()
-    assert "apply     ACCESS EXCLUSIVE        tasks" in (folder / "0013.add-due-at.locks.txt").read_text()
-    assert len(read_migrations(folder)) == len(_IDS) + 1
+    assert "apply     ACCESS EXCLUSIVE        notes" in (folder / f"{added}.locks.txt").read_text()
+    assert len(read_migrations(folder)) == len(IDS) + 1
 
 
 # new
@@ -382,34 +388,32 @@ def test_a_snapshot_writes_what_is_made_of_the_migrations_and_tells_when_it_has_
 def test_a_new_migration_has_the_next_number_and_the_header_to_fill_in(
     migrate: Invoke, checkout: Path, empty_database: Dsn
 ) -> None:
-    begun = migrate(None, "new", "add-task-due-at")
-    concurrent = json.loads(migrate(None, "new", "index-task-due-at", "--concurrently", "--json").stdout)
+    begun = migrate(None, "new", "add-note-due-at")
+    concurrent = json.loads(migrate(None, "new", "index-note-due-at", "--concurrently", "--json").stdout)
+    added, indexed = (f"{int(IDS[-1][:4]) + step:04}.{verb}-note-due-at" for step, verb in ((1, "add"), (2, "index")))
 
     assert begun.exit_code == 0
     assert begun.stdout.splitlines()[:2] == [
-        "Wrote migrations/0013.add-task-due-at.sql.",
-        "Wrote migrations/0013.add-task-due-at.rollback.sql.",
+        f"Wrote migrations/{added}.sql.",
+        f"Wrote migrations/{added}.rollback.sql.",
     ]
-    assert (checkout / "migrations" / "0013.add-task-due-at.sql").read_text() == (
-        f"-- depends: {_IDS[-1]}\n"
+    assert (checkout / "migrations" / f"{added}.sql").read_text() == (
+        f"-- depends: {IDS[-1]}\n"
         "-- Purpose:\n"
         "-- Locks: none on existing tables.\n"
         "-- Order: before the code that reads it.\n\n"
     )
-    assert (checkout / "migrations" / "0013.add-task-due-at.rollback.sql").read_text() == "-- Loses: nothing.\n\n"
-    assert concurrent == [
-        "migrations/0014.index-task-due-at.sql",
-        "migrations/0014.index-task-due-at.rollback.sql",
-    ]
+    assert (checkout / "migrations" / f"{added}.rollback.sql").read_text() == "-- Loses: nothing.\n\n"
+    assert concurrent == [f"migrations/{indexed}.sql", f"migrations/{indexed}.rollback.sql"]
     assert "\n-- transactional: false\n" in (checkout / concurrent[0]).read_text()
     (checkout / concurrent[0]).unlink()
     (checkout / concurrent[1]).unlink()
     write_checksums(checkout / "migrations")
-    assert runner.apply(empty_database, checkout / "migrations")[-1] == "0013.add-task-due-at"
+    assert runner.apply(empty_database, checkout / "migrations")[-1] == added
 
 
 def test_after_9999_there_is_no_number_left(migrate: Invoke, checkout: Path) -> None:
-    add(checkout, "9999.add-due-at", _ADD)
+    add(checkout, "add-due-at", _ADD, step=9999 - int(IDS[-1][:4]))
     refused = migrate(None, "new", "add-more")
 
     assert (refused.exit_code, refused.stderr) == (1, "There is no number left after 9999.\n")

@@ -14,10 +14,8 @@ from service.migrate.concurrently import read_index_change
 from service.migrate.errors import MigrationError
 from service.migrate.progress import Conduct, Progress
 from service.migrate.standing import State
-from tests.migrate.test_runner import Write, run_sql, write
+from tests.migrate.example import Write, run_sql
 from tests.sharing import on_each_postgresql, on_one_postgresql
-
-__all__ = ["write"]
 
 pytestmark = on_one_postgresql
 

@@ -21,6 +21,7 @@ from service.migrate import runner
 from service.migrate.errors import MigrationError
 from service.migrate.progress import Conduct, Progress
 from service.migrate.standing import State
+from tests.migrate.example import add_rows
 from tests.migrate.interrupting import SECONDS, Moment, Proxy, Runner
 from tests.migrate.laboratory import (
     CHANGE_ROWS,
@@ -30,7 +31,6 @@ from tests.migrate.laboratory import (
     IDS,
     MORE,
     NOTES,
-    REAL,
     Lab,
     lab,
     select,
@@ -38,7 +38,6 @@ from tests.migrate.laboratory import (
     until,
     until_the_session_has_ended,
 )
-from tests.migrate.test_runner import add_rows
 from tests.processes import folder
 from tests.sharing import on_one_postgresql
 
@@ -134,7 +133,7 @@ def test_a_run_that_is_killed_at_any_step_is_repaired_by_the_next(lab: Lab, id_:
                 assert lab.outcome(dsn) == expected, series
 
 
-@pytest.mark.parametrize("id_", ["0007.create-sessions", *MORE])
+@pytest.mark.parametrize("id_", ["0005.create-removals", *MORE])
 def test_a_rollback_that_is_killed_at_any_step_is_repaired_by_the_next_run(lab: Lab, id_: str) -> None:
     folder = lab.folder(id_)
     with lab.after(id_) as base:
@@ -205,7 +204,7 @@ def building(lab: Lab, dsn: Dsn) -> Iterator[tuple[Runner, int]]:
     """Lend a run whose CREATE INDEX CONCURRENTLY waits for another transaction, and the process of its session."""
     with psycopg.connect(dsn.libpq_url) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        reader.execute("SELECT FROM tasks")
+        reader.execute("SELECT FROM notes")
         with Runner(runner.apply, dsn, lab.folder(CREATE_INDEX)) as process:
             waits = (
                 "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -213,7 +212,7 @@ def building(lab: Lab, dsn: Dsn) -> Iterator[tuple[Runner, int]]:
             )
             [(pid,)] = until(lambda: select(dsn, waits))
             assert select(dsn, "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid") == [
-                ("tasks_title_idx",)
+                ("notes_title_idx",)
             ]
             yield process, pid
 
@@ -283,8 +282,8 @@ def stopped(dsn: Dsn, folder: Path, at: bytes) -> Iterator[tuple[Runner, int]]:
 IN_THE_MIDDLE = {
     CREATE_INDEX: b"CREATE INDEX",
     DROP_INDEX: b"DROP INDEX",
-    CHANGE_ROWS: b"UPDATE tasks",
-    REAL[2]: b"COMMENT",
+    CHANGE_ROWS: b"UPDATE notes",
+    "0003.create-notes": b"COMMENT",
 }
 
 
@@ -321,7 +320,7 @@ def test_a_run_that_is_stopped_holds_up_others_and_harms_nothing(lab: Lab, id_: 
 @pytest.mark.parametrize(
     ("id_", "at", "moment"),
     [
-        (CHANGE_ROWS, b"UPDATE tasks", "after"),
+        (CHANGE_ROWS, b"UPDATE notes", "after"),
         (CHANGE_ROWS, b"COMMIT", "before"),
         (CHANGE_ROWS, b"COMMIT", "after"),
         (CREATE_INDEX, b"CREATE INDEX", "after"),
@@ -339,14 +338,12 @@ def test_a_server_that_is_killed_amid_a_migration_comes_back_to_be_migrated(
 
     options = {"fsync": "off"}
     with embedded.running(folder, options=options) as server:
-        with psycopg.connect(server.dsn.libpq_url, autocommit=True) as administrator:
-            administrator.execute("CREATE ROLE task_app")
         own = Lab(server, lab.path, lab.tally)
         with own.before(id_) as base:
             expected = own.undisturbed(base, id_)
         runner.apply(server.dsn, own.folder(IDS[IDS.index(id_) - 1]))
         add_rows(server.dsn)
-        rows_before = select(server.dsn, "SELECT count(*) FROM tasks")
+        rows_before = select(server.dsn, "SELECT count(*) FROM notes")
         with Proxy(server.dsn, holds, moment) as proxy, Runner(runner.apply, proxy.dsn, own.folder(id_)) as process:
             proxy.wait()
             postmaster = psutil.Process(server.pid)
@@ -363,8 +360,8 @@ def test_a_server_that_is_killed_amid_a_migration_comes_back_to_be_migrated(
         own.repair(server.dsn, id_)
         found = own.outcome(server.dsn)
         assert (found.schema, found.notes) == (expected.schema, expected.notes)
-        assert select(server.dsn, "SELECT count(*) FROM tasks") == rows_before
+        assert select(server.dsn, "SELECT count(*) FROM notes") == rows_before
         if id_ == CHANGE_ROWS:
-            assert select(server.dsn, "SELECT DISTINCT title, words, version FROM tasks") == [
+            assert select(server.dsn, "SELECT DISTINCT title, words, version FROM notes") == [
                 ("Water the plants!", 3, 2)
             ]

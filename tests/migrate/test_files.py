@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.migrate.files import CHECKSUMS, MigrationError, read_migrations, write_checksums
-from service.resources import resource_folder
-
-MIGRATIONS = resource_folder("migrations")
+from tests.migrate.example import MIGRATIONS
 
 
 @pytest.fixture

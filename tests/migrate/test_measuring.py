@@ -6,14 +6,13 @@ import pytest
 from service.dsn import Dsn
 from service.migrate.errors import MigrationError
 from service.migrate.files import read_migrations
-from service.migrate.locks import manifest, mismatches, read
+from service.migrate.locks import manifest, read
 from service.migrate.measuring import measure
-from service.resources import resource_folder
+from tests.migrate.example import run_sql
 from tests.sharing import on_each_postgresql, on_one_postgresql
 
 pytestmark = on_one_postgresql
 
-MIGRATIONS = resource_folder("migrations")
 CONCURRENTLY = "-- transactional: false\n"
 
 
@@ -316,20 +315,6 @@ def test_what_a_migration_locks_is_what_postgresql_says_it_has_locked(empty_data
         assert read(migration) == measured[migration.id]
 
 
-@on_each_postgresql
-def test_the_manifests_of_the_real_migrations_are_what_is_measured_and_what_their_headers_say(
-    empty_database: Dsn,
-) -> None:
-    measured = measure(empty_database, MIGRATIONS)
-    migrations = read_migrations(MIGRATIONS)
-    assert {migration.id: migration.locks_path.read_text() for migration in migrations} == {
-        migration.id: manifest(migration, measured[migration.id]) for migration in migrations
-    }
-    assert {migration.id: list(mismatches(migration, measured[migration.id])) for migration in migrations} == {
-        migration.id: [] for migration in migrations
-    }
-
-
 @pytest.mark.parametrize(
     ("up", "down", "why"),
     [
@@ -352,7 +337,8 @@ def test_a_migration_without_a_rollback_is_measured_one_way(empty_database: Dsn,
     assert measure(empty_database, tmp_path) == {"0001.change": ()}
 
 
-def test_a_database_that_is_in_use_is_left_alone(dsn: Dsn) -> None:
+def test_a_database_that_is_in_use_is_left_alone(empty_database: Dsn, tmp_path: Path) -> None:
+    run_sql(empty_database, "CREATE TABLE a ()", "CREATE TABLE b ()")
     with pytest.raises(MigrationError) as caught:
-        measure(dsn, MIGRATIONS)
-    assert str(caught.value) == f"{dsn} has 9 tables: what migrations lock is measured on an empty database."
+        measure(empty_database, tmp_path)
+    assert str(caught.value) == f"{empty_database} has 2 tables: what migrations lock is measured on an empty database."

@@ -3,9 +3,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,58 +12,14 @@ import pytest
 
 from service.dsn import Dsn
 from service.migrate import runner
-from service.migrate.files import write_checksums
 from service.migrate.progress import Conduct
 from service.migrate.runner import MigrationError
 from service.migrate.snapshot import dump
 from service.migrate.standing import State
-from service.resources import resource_folder
+from tests.migrate.example import IDS, MIGRATIONS, Write, note_checksums, remove, run_sql
 from tests.sharing import on_each_postgresql, on_one_postgresql
 
 pytestmark = on_one_postgresql
-
-MIGRATIONS = resource_folder("migrations")
-IDS = [
-    file.name.removesuffix(".sql")
-    for file in sorted(MIGRATIONS.glob("*.sql"))
-    if not file.name.endswith(".rollback.sql")
-]
-
-Write = Callable[..., Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a migration and its rollback to a folder, and return the folder."""
-
-    def write(id_: str, up: str, down: str | None = "-- Loses: nothing.\n") -> Path:
-        (tmp_path / f"{id_}.sql").write_text(up)
-        if down is not None:
-            (tmp_path / f"{id_}.rollback.sql").write_text(down)
-        note_checksums(tmp_path)
-        return tmp_path
-
-    return write
-
-
-def note_checksums(folder: Path) -> None:
-    """Write what `make schema` would, where the folder can be read."""
-    with suppress(MigrationError):
-        write_checksums(folder)
-
-
-def remove(folder: Path, id_: str) -> None:
-    """Remove a migration, as if this release did not have it."""
-    for file in folder.glob(f"{id_}.*"):
-        file.unlink()
-    note_checksums(folder)
-
-
-def run_sql(dsn: Dsn, *statements: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(dsn.libpq_url, autocommit=True) as conn:
-        for statement in statements:
-            cursor = conn.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 def states(dsn: Dsn, folder: Path = MIGRATIONS) -> dict[str, bool]:
@@ -314,56 +268,6 @@ def test_a_folder_named_like_a_pattern_is_read(empty_database: Dsn, tmp_path: Pa
 
 
 # Rolling back
-
-
-def add_rows(dsn: Dsn) -> None:
-    """Add what the tables that are there will take, so that a rollback meets rows."""
-    statements = {
-        "users": "INSERT INTO users (email, password_hash) VALUES ('ann@example.org', 'x') ON CONFLICT DO NOTHING",
-        "tasks": "INSERT INTO tasks (user_id, title, status) SELECT id, 'Water the plants', 'complete' FROM users",
-        "idempotency_records": (
-            "INSERT INTO idempotency_records (caller_id, key, user_id, fingerprint, status) "
-            "SELECT id, gen_random_uuid()::text, id, sha256('x'), 204 FROM users"
-        ),
-        "revocations": "INSERT INTO revocations (id, expires_at) VALUES (gen_random_uuid(), 'infinity')",
-        "sessions": (
-            "INSERT INTO sessions (user_id, id, token_hash, successor_salt, expires_at, access_expires_at) "
-            "SELECT id, gen_random_uuid(), sha256('x'), sha256('y'), 'infinity', 'infinity' FROM users"
-        ),
-        "spent_refresh_tokens": (
-            "INSERT INTO spent_refresh_tokens (user_id, session_id, token_hash, expires_at) "
-            "SELECT user_id, id, sha256('z'), 'infinity' FROM sessions ON CONFLICT DO NOTHING"
-        ),
-        "clients": (
-            "INSERT INTO clients (name, scopes, secret_hash, revoked_at) "
-            "VALUES ('reporting', ARRAY['tasks:read'], sha256('x'), now())"
-        ),
-        "login_failures": "INSERT INTO login_failures (subject) VALUES (sha256('x')) ON CONFLICT DO NOTHING",
-    }
-    with psycopg.connect(dsn.libpq_url, autocommit=True) as conn:
-        for table, statement in statements.items():
-            if conn.execute("SELECT to_regclass(%s)", [table]).fetchone() != (None,):
-                conn.execute(statement.encode())
-
-
-@on_each_postgresql
-def test_each_migration_goes_up_down_and_up_with_rows_to_the_same_schema(
-    empty_database: Dsn, pg_dump: Path, tmp_path: Path
-) -> None:
-    before = dump(empty_database, pg_dump)
-    for id_ in IDS:
-        for file in MIGRATIONS.glob(f"{id_}.*"):
-            (tmp_path / file.name).write_bytes(file.read_bytes())
-        note_checksums(tmp_path)
-        assert runner.apply(empty_database, tmp_path) == [id_]
-        after = dump(empty_database, pg_dump)
-        add_rows(empty_database)
-        assert runner.rollback(empty_database, tmp_path, lose_data=True) == [id_]
-        assert dump(empty_database, pg_dump) == before
-        assert runner.apply(empty_database, tmp_path) == [id_]
-        assert dump(empty_database, pg_dump) == after
-        add_rows(empty_database)
-        before = after
 
 
 def test_a_count_beyond_what_is_applied_rolls_everything_back(empty_database: Dsn, pg_dump: Path) -> None:

@@ -8,35 +8,22 @@ from service.dsn import Dsn
 from service.migrate import runner
 from service.migrate.runner import MigrationError
 from service.migrate.snapshot import difference, dump
-from service.resources import resource_folder
+from tests.migrate.example import MIGRATIONS, run_sql
 from tests.sharing import on_one_postgresql
 
-MIGRATIONS = resource_folder("migrations")
-SNAPSHOT = MIGRATIONS.parent / "docs" / "schema.sql"
 
-
-def test_docs_schema_is_what_the_migrations_make(empty_database: Dsn, pg_dump: Path) -> None:
+def test_a_dump_is_the_same_text_each_time(empty_database: Dsn, pg_dump: Path, snapshot: str) -> None:
     runner.apply(empty_database, MIGRATIONS)
 
-    assert dump(empty_database, pg_dump) == SNAPSHOT.read_text(), "run `make schema`"
+    assert dump(empty_database, pg_dump) == dump(empty_database, pg_dump) == snapshot
 
 
-def test_a_dump_is_the_same_text_each_time(empty_database: Dsn, pg_dump: Path) -> None:
-    runner.apply(empty_database, MIGRATIONS)
-
-    assert dump(empty_database, pg_dump) == dump(empty_database, pg_dump)
-
-
-def test_a_dump_holds_the_schema_and_nothing_of_the_run(empty_database: Dsn, pg_dump: Path) -> None:
-    runner.apply(empty_database, MIGRATIONS)
-
-    text = dump(empty_database, pg_dump)
-
-    assert text.startswith("-- Generated from migrations/ by `make schema`: do not edit.\n\nCREATE ")
-    assert "CREATE TABLE public.tasks (" in text
-    assert text.endswith(";\n")
+def test_a_dump_holds_the_schema_and_nothing_of_the_run(snapshot: str) -> None:
+    assert snapshot.startswith("-- Generated from migrations/ by `make schema`: do not edit.\n\nCREATE ")
+    assert "CREATE TABLE public.notes (" in snapshot
+    assert snapshot.endswith(";\n")
     for noise in ("yoyo", "\nSET ", "set_config", "restrict", "Dumped", "Owner", "\n\n\n", "-- Name:"):
-        assert noise not in text
+        assert noise not in snapshot
 
 
 def test_a_dump_keeps_the_lines_of_a_function_that_look_like_settings(empty_database: Dsn, pg_dump: Path) -> None:
@@ -81,68 +68,69 @@ def test_a_pg_dump_that_fails_is_one_line_without_the_password(empty_database: D
         assert empty_database.password not in str(failure.value)
 
 
-def execute(dsn: Dsn, *statements: str) -> None:
-    with psycopg.connect(dsn.libpq_url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
-
-
-def test_a_database_that_was_migrated_does_not_differ(dsn: Dsn) -> None:
-    assert difference(dsn, SNAPSHOT.read_text(), "docs/schema.sql") == ""
+def test_a_database_that_was_migrated_does_not_differ(dsn: Dsn, snapshot: str) -> None:
+    assert difference(dsn, snapshot, "docs/schema.sql") == ""
 
 
 @on_one_postgresql
-def test_a_difference_reads_as_a_diff_of_what_is_missing_and_what_is_too_many(dsn: Dsn) -> None:
-    execute(
+def test_a_difference_reads_as_a_diff_of_what_is_missing_and_what_is_too_many(dsn: Dsn, snapshot: str) -> None:
+    run_sql(
         dsn,
-        "ALTER TABLE tasks ADD COLUMN by_hand integer",
-        "DROP INDEX login_failures_expires_at_idx",
-        "GRANT UPDATE ON users TO task_app",
+        "ALTER TABLE notes ADD COLUMN by_hand integer",
+        "DROP INDEX revisions_expires_at_idx",
+        "GRANT UPDATE ON members TO notes_app",
     )
-    lines = difference(dsn, SNAPSHOT.read_text(), "docs/schema.sql").splitlines()
+    lines = difference(dsn, snapshot, "docs/schema.sql").splitlines()
 
     assert lines[:2] == ["--- docs/schema.sql", f"+++ {dsn}"]
     assert [line for line in lines[2:] if line.startswith(("-", "+"))] == [
         "+    by_hand integer,",
-        "-CREATE INDEX login_failures_expires_at_idx ON public.login_failures USING btree (expires_at);",
+        "-CREATE INDEX revisions_expires_at_idx ON public.revisions USING btree (expires_at);",
         "-",
-        "-GRANT SELECT,DELETE ON TABLE public.users TO task_app;",
-        "+GRANT SELECT,DELETE,UPDATE ON TABLE public.users TO task_app;",
+        "-GRANT SELECT,DELETE ON TABLE public.members TO notes_app;",
+        "+GRANT SELECT,DELETE,UPDATE ON TABLE public.members TO notes_app;",
     ]
 
 
 @on_one_postgresql
-def test_what_administrators_keep_beside_it_is_no_difference(dsn: Dsn) -> None:
-    execute(
+def test_what_administrators_keep_beside_it_is_no_difference(dsn: Dsn, snapshot: str) -> None:
+    owner = f"owner_{dsn.database}"
+    run_sql(
         dsn,
+        f"CREATE ROLE {owner}",
         "CREATE EXTENSION pg_stat_statements",
         "CREATE SCHEMA theirs CREATE TABLE anything (a integer)",
-        "GRANT CREATE ON SCHEMA public TO task_owner",
-        "ALTER TABLE tasks OWNER TO task_owner",
+        f"GRANT CREATE ON SCHEMA public TO {owner}",
+        f"ALTER TABLE notes OWNER TO {owner}",
     )
-    assert difference(dsn, SNAPSHOT.read_text(), "docs/schema.sql") == ""
+    try:
+        assert difference(dsn, snapshot, "docs/schema.sql") == ""
+    finally:
+        run_sql(dsn, f"DROP OWNED BY {owner} CASCADE", f"DROP ROLE {owner}")
 
 
 @on_one_postgresql
 @pytest.mark.parametrize("schema", ["ours", 'o"ur s'])
-def test_a_schema_of_another_name_is_compared_as_if_it_were_public(empty_database: Dsn, schema: str) -> None:
+def test_a_schema_of_another_name_is_compared_as_if_it_were_public(
+    empty_database: Dsn, snapshot: str, schema: str
+) -> None:
     quoted = '"' + schema.replace('"', '""') + '"'
-    execute(
+    run_sql(
         empty_database,
         f"CREATE SCHEMA {quoted}",
         f"ALTER DATABASE {empty_database.database} SET search_path = {quoted}",
     )
     runner.apply(empty_database, MIGRATIONS)
 
-    assert difference(empty_database, SNAPSHOT.read_text(), "docs/schema.sql") == ""
+    assert difference(empty_database, snapshot, "docs/schema.sql") == ""
 
 
 @on_one_postgresql
-def test_another_search_path_of_whoever_migrated_is_no_difference(empty_database: Dsn) -> None:
+def test_another_search_path_of_whoever_migrated_is_no_difference(empty_database: Dsn, snapshot: str) -> None:
     options = (("options", "-c search_path=public"),)
     runner.apply(replace(empty_database, parameters=(*empty_database.parameters, *options)), MIGRATIONS)
 
-    assert difference(empty_database, SNAPSHOT.read_text(), "docs/schema.sql") == ""
+    assert difference(empty_database, snapshot, "docs/schema.sql") == ""
 
 
 @on_one_postgresql

@@ -15,10 +15,8 @@ from service.migrate import execution, runner, waiting
 from service.migrate.errors import MigrationError
 from service.migrate.progress import Conduct, Progress
 from service.migrate.waiting import Watch
-from tests.migrate.test_runner import Write, run_sql, write
+from tests.migrate.example import Write, run_sql
 from tests.sharing import on_each_postgresql, on_one_postgresql
-
-__all__ = ["write"]
 
 pytestmark = on_one_postgresql
 

@@ -1,12 +1,12 @@
 """The releases of the example in migrations/README.md: copies of this checkout, each one step further."""
 
 import re
-import shutil
 from pathlib import Path
 from typing import Final
 
 from service.migrate.files import read_migrations, write_checksums
 from service.resources import resource_folder
+from tests.checkouts import copy_checkout
 
 _DOCUMENT: Final = resource_folder("migrations") / "README.md"
 _FILE: Final = re.compile(
@@ -58,10 +58,7 @@ class Example:
 
     def _release(self, folder: Path, count: int) -> Path:
         """Copy the checkout, with the first migrations of the example."""
-        for name in ("service", "sql", "migrations"):
-            # What is compiled is taken along, but for what is being written just now.
-            shutil.copytree(resource_folder(name), folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
-        migrations = folder / "migrations"
+        migrations = copy_checkout(folder) / "migrations"
         for name, text in self._files.items():
             if name.startswith(tuple(self.ids[:count])):
                 (migrations / name).write_text(text)

@@ -28,10 +28,11 @@ from service.migrate.snapshot import dump
 from service.resources import resource_folder
 from service.settings import Settings
 from service.sqlcheck.checks.migrations import check as lint
+from service.sqlcheck.project import read_project
 from tests import canary
 from tests.conftest import Api, as_app, connected, started
-from tests.migrate.load import Balancer, Instance, Known, User
-from tests.migrate.releases import Example
+from tests.migrations.load import Balancer, Instance, Known, User
+from tests.migrations.releases import Example
 from tests.processes import PRODUCTION, command, serving
 from tests.sharing import on_one_postgresql, until
 
@@ -246,8 +247,9 @@ async def test_what_is_dropped_too_soon_makes_the_old_instances_unready(
 
 
 def test_the_files_keep_the_rules_and_lock_what_they_say(empty_database: Dsn, tmp_path: Path) -> None:
-    folder = Example().release_after_it(tmp_path / "after") / "migrations"
-    assert list(map(str, lint(folder))) == []
+    release = Example().release_after_it(tmp_path / "after")
+    folder = release / "migrations"
+    assert list(map(str, lint(read_project(release)))) == []
     measured = measure(empty_database, folder)
     assert [wrong for one in read_migrations(folder) for wrong in mismatches(one, measured[one.id])] == []
 

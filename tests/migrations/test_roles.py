@@ -1,9 +1,11 @@
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from time import monotonic, sleep
 
 import psycopg
@@ -12,11 +14,13 @@ from psycopg.sql import SQL, Identifier
 
 from service.database import embedded
 from service.dsn import Dsn
-from service.migrate import runner
-from service.migrate.files import read_migrations
+from service.migrate import planning, runner
+from service.migrate.files import read_migrations, write_checksums
 from service.migrate.runner import MigrationError
 from service.migrate.snapshot import dump
+from service.migrate.standing import State
 from service.resources import resource_folder
+from service.sqlcheck.project import read_project
 from service.sqlcheck.reading.statements import read_statements
 from service.sqlcheck.trial.execution import explain, rolled_back
 from service.sqlcheck.trial.scratch import fill
@@ -227,12 +231,13 @@ def test_what_a_deployment_makes_belongs_to_the_owner_and_the_service_runs_on_it
         " UNION ALL SELECT collowner, collnamespace FROM pg_collation) AS made (owner, namespace)"
         " WHERE namespace = 'public'::regnamespace",
     )
+    project = read_project(MIGRATIONS.parent)
     with psycopg.connect(dsn.libpq_url, autocommit=True) as administrator:
-        fill(administrator)
+        fill(project, administrator)
 
     assert owners == [("task_owner",)]
     with psycopg.connect(as_(dsn, "task_service").libpq_url, autocommit=True) as service:
-        for statement in read_statements(resource_folder("sql")):
+        for statement in read_statements(project):
             with rolled_back(service):
                 explain(service, statement, analyse=True)
         for forbidden in (
@@ -316,6 +321,22 @@ def test_the_rollback_leaves_what_the_script_has_granted(new_database: NewDataba
     runner.rollback(dsn, MIGRATIONS, count=BACK_TO_ROLES, lose_data=True)
 
     assert run(dsn, "SELECT has_schema_privilege('task_owner', current_schema(), 'CREATE')") == [(True,)]
+
+
+def test_who_may_only_read_can_ask_how_the_migrations_stand(new_database: NewDatabase, tmp_path: Path) -> None:
+    dsn = new_database()
+    runner.apply(dsn, MIGRATIONS)
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder)
+    edited = read_migrations(folder)[0]
+    edited.path.write_text(edited.text + "-- More.\n")
+    write_checksums(folder)
+    reader = make_plain_login(dsn, "IN ROLE task_readonly")
+
+    standing = runner.status(reader, folder)[0]
+
+    assert (standing.id, standing.state) == (edited.id, State.EDITED)
+    assert planning.plan(reader, folder).problems == [standing.problem]
 
 
 def test_the_tables_may_be_in_a_schema_of_their_own(new_database: NewDatabase, run_script: RunScript) -> None:
