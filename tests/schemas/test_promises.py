@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
-from service.database.queries import Query, read_queries
+from service.database.queries import read_queries
+from service.database.query_files import Query
 from service.registry import REGISTRY
 from service.resources import resource_folder
 from service.schemas.promises import fields_of_columns, mismatches
