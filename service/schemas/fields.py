@@ -131,27 +131,36 @@ class QueryInteger(fields.Integer):
 
 
 class Timestamp(fields.AwareDateTime):
-    """A moment, written as RFC 3339 in UTC with `Z`."""
+    """A moment as RFC 3339, section 5.6, has it: what else ISO 8601 allows is refused. Written in UTC, with `Z`."""
+
+    default_error_messages = {
+        **_COMMON,
+        "invalid": Message("Must be a time as in RFC 3339, such as 2026-11-22T09:30:00Z.", "timestamp"),
+    }
+
+    def _deserialize(self, value: object, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        try:
+            return _read_timestamp(value)
+        except (ValueError, OverflowError):
+            raise self.make_error("invalid") from None
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-class QueryTimestamp(fields.AwareDateTime):
-    """A moment in a query string, written as RFC 3339, section 5.6, has it: what else ISO 8601 allows is refused."""
+class QueryTimestamp(Timestamp):
+    """A moment in a query string, where a `+` that was not escaped has become a space."""
 
     default_error_messages = {
-        "invalid": Message("Must be a time as in RFC 3339, such as 2026-11-22T09:30:00Z.", "timestamp"),
         "plus": Message("Write the + of an offset as %2B: in a query string + means a space.", "timestamp"),
     }
 
-    def _deserialize(self, value: str, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
-        try:
-            return _read_timestamp(value)
-        except (ValueError, OverflowError):
-            if re.search(r" [0-9]{2}:[0-9]{2}$", value):
-                raise self.make_error("plus") from None
-            raise self.make_error("invalid") from None
+    def _deserialize(self, value: object, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        if isinstance(value, str) and re.search(r" [0-9]{2}:[0-9]{2}$", value):
+            raise self.make_error("plus")
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class IsSet(fields.Boolean):

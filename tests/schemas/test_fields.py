@@ -1,4 +1,4 @@
-"""Fields: the times that a query string may hold."""
+"""Fields: the times that bodies and query strings may hold."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -8,14 +8,21 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from service.schemas.fields import QueryTimestamp
+from service.schemas.fields import QueryTimestamp, Timestamp
 
-_field = QueryTimestamp()
+_FIELDS = (Timestamp(), QueryTimestamp())
 _offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
 def _read(text: str) -> Any:
-    return _field.deserialize(text)
+    """Read a time as both fields do."""
+    in_body, in_query = (field.deserialize(text) for field in _FIELDS)
+    assert in_body == in_query
+    return in_body
+
+
+def codes_of(refusal: ValidationError) -> list[str]:
+    return [message.code for message in refusal.messages]  # type: ignore[union-attr]  # a list, where there is one field
 
 
 @pytest.mark.parametrize(
@@ -87,12 +94,32 @@ def test_every_time_with_an_offset_is_read_back(moment: datetime, offset: timezo
     ids=lambda text: ascii(text)[:40],
 )
 def test_what_is_no_time_of_rfc_3339_is_refused(text: str) -> None:
-    with pytest.raises(ValidationError, match=r"RFC 3339") as refusal:
-        _read(text)
-    assert refusal.value.messages[0].code == "timestamp"  # type: ignore[union-attr]  # a list, where there is one field
+    for field in _FIELDS:
+        with pytest.raises(ValidationError, match=r"RFC 3339") as refusal:
+            field.deserialize(text)
+        assert codes_of(refusal.value) == ["timestamp"]
 
 
 @pytest.mark.parametrize("text", ["2026-11-22T09:30:00 02:00", "2026-11-22T09:30:00.5 00:00"])
-def test_a_plus_that_became_a_space_is_explained(text: str) -> None:
+def test_a_plus_that_became_a_space_is_explained_in_a_query_string(text: str) -> None:
+    in_body, in_query = _FIELDS
     with pytest.raises(ValidationError, match="%2B"):
-        _read(text)
+        in_query.deserialize(text)
+    with pytest.raises(ValidationError, match="RFC 3339"):
+        in_body.deserialize(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [(None, "null"), (1795339800, "timestamp"), (True, "timestamp"), (["2026-11-22T09:30:00Z"], "timestamp")],
+)
+def test_what_is_no_string_in_a_body_is_no_time(value: object, code: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        Timestamp().deserialize(value)
+    assert codes_of(refusal.value) == [code]
+
+
+def test_a_time_is_written_in_utc() -> None:
+    moment = datetime(2026, 11, 22, 9, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert Timestamp().serialize("at", {"at": moment}) == "2026-11-22T07:30:00Z"
+    assert Timestamp().serialize("at", {"at": None}) is None
