@@ -29,7 +29,8 @@ class PublicKeys(Representation):
     """A JWK Set (RFC 7517, section 5)."""
 
     keys = List(
-        Dict(Text(), Text()), metadata=about("Each key that signs, has signed or will; none with HS256.", [_EXAMPLE])
+        Dict(Text(), Text()),
+        metadata=about("Each key that signs, has signed or will sign; none where a secret signs (HS256).", [_EXAMPLE]),
     )
 
 

@@ -43,8 +43,17 @@ class _Refused(Exception):  # noqa: N818 -- as a problem is
 @public
 @operation(
     Answer(200, _token, headers=tuple(_NOT_STORED)),
-    Answer(400, _error, meaning="What is asked for is unclear, or not to be had (RFC 6749, section 5.2)."),
-    Answer(401, _error, headers=(*_NOT_STORED, *_CHALLENGE), meaning="There is no such client, or it is not this one."),
+    Answer(
+        400,
+        _error,
+        meaning="The request is malformed, or asks for what this client may not have (RFC 6749, section 5.2).",
+    ),
+    Answer(
+        401,
+        _error,
+        headers=(*_NOT_STORED, *_CHALLENGE),
+        meaning="There is no such client, or the secret is not the client's.",
+    ),
     body=_request,
     media_types=FORM,
 )
@@ -129,4 +138,4 @@ def _basic(line: str) -> _Credentials:
 
 
 def _unknown_client() -> _Refused:
-    return _Refused("invalid_client", "Send the id and a live secret of a client, by HTTP Basic or in the form.")
+    return _Refused("invalid_client", "Send the id and a valid secret of a client, by HTTP Basic or in the form.")

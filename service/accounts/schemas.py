@@ -35,19 +35,19 @@ class NewPassword(Password):
         """Normalise the password, or refuse a common one, without repeating it."""
         password = super().clean(value)
         if is_common(password):
-            raise ValidationError(Message("Must not be one of the passwords that are tried first.", "common"))
+            raise ValidationError(Message("Is too common a password.", "common"))
         return password
 
 
 _EMAIL = about(
     "At most 255 characters in its canonical form: NFKC, lower case, the domain in ASCII.", "me@example.com"
 ) | {"format": "email"}
-_PASSWORD = about("8 to 256 characters after NFKC; any of them, and they count whole.", "correct horse battery staple")
+_PASSWORD = about("8 to 256 characters after NFKC, of any kind; every one counts.", "correct horse battery staple")
 _NEW_PASSWORD = about(
-    "8 to 256 characters after NFKC; any of them, and they count whole. The most common passwords are refused.",
+    "8 to 256 characters after NFKC, of any kind; every one counts. The most common passwords are refused.",
     "correct horse battery staple",
 )
-_REFRESH_TOKEN = about("Prolongs the session, once; it is answered with the next one.", "tsr_5wTnZ2hQ…")
+_REFRESH_TOKEN = about("Prolongs the session, once; the answer has the next one.", "tsr_5wTnZ2hQ…")
 _SCOPE = "tasks:read"
 _CLIENT_ID = "2f0c8d0e-6b0a-4f6e-8f57-4b115d1c9c1e"
 _TIME = "2026-11-22T09:30:00.123456Z"
@@ -83,8 +83,8 @@ class PasswordChange(Schema):
 class TokenPair(Representation):
     """The tokens that a log-in or a refresh gives, in the terms of RFC 6749, section 5.1."""
 
-    access_token = Text(metadata=about("Goes into `Authorization: Bearer`.", "eyJhbGciOiJIUzI1NiJ9…"))
-    token_type = Text(metadata=about("How to send it.", "Bearer"))
+    access_token = Text(metadata=about("Is sent as `Authorization: Bearer <access_token>`.", "eyJhbGciOiJIUzI1NiJ9…"))
+    token_type = Text(metadata=about("The way to send it.", "Bearer"))
     expires_in = fields.Integer(metadata=about("For how many seconds the access token is good.", 900))
     refresh_token = Text(metadata=_REFRESH_TOKEN)
 
@@ -92,19 +92,23 @@ class TokenPair(Representation):
 class User(Representation):
     """A user, as the user may see it."""
 
-    id = fields.UUID(metadata=about("Names the user for good.", USER_EXAMPLE))
+    id = fields.UUID(metadata=about("The id of the user; it never changes.", USER_EXAMPLE))
     email = Text(metadata=_EMAIL)
-    created_at = Timestamp(metadata=about("When the account was made.", _TIME))
-    updated_at = Timestamp(metadata=about("When it last changed.", _TIME))
+    created_at = Timestamp(metadata=about("When the account was created.", _TIME))
+    updated_at = Timestamp(metadata=about("When the account last changed.", _TIME))
 
 
 class TokenRequest(Schema):
     """A service client's request for a token (RFC 6749, section 4.4.2); any other parameter is ignored."""
 
     grant_type = Text(required=True, metadata=about("`client_credentials`, and no other.", "client_credentials"))
-    scope = Text(metadata=about("Of the client's scopes, those that are needed, with spaces; all by default.", _SCOPE))
-    client_id = Text(metadata=about("Names the client, where HTTP Basic does not.", _CLIENT_ID))
-    client_secret = Text(load_only=True, metadata=about("Proves it, where HTTP Basic does not.", "tsc_9mTq1yJb…"))
+    scope = Text(
+        metadata=about("The scopes that are wanted, separated by spaces; by default all that the client has.", _SCOPE)
+    )
+    client_id = Text(metadata=about("The client's id, where it is not sent by HTTP Basic.", _CLIENT_ID))
+    client_secret = Text(
+        load_only=True, metadata=about("The client's secret, where it is not sent by HTTP Basic.", "tsc_9mTq1yJb…")
+    )
 
     class Meta:
         """marshmallow's options."""
@@ -115,14 +119,14 @@ class TokenRequest(Schema):
 class ClientToken(Representation):
     """The access token of a service client (RFC 6749, section 5.1)."""
 
-    access_token = Text(metadata=about("Goes into `Authorization: Bearer`.", "eyJhbGciOiJIUzI1NiJ9…"))
-    token_type = Text(metadata=about("How to send it.", "Bearer"))
+    access_token = Text(metadata=about("Is sent as `Authorization: Bearer <access_token>`.", "eyJhbGciOiJIUzI1NiJ9…"))
+    token_type = Text(metadata=about("The way to send it.", "Bearer"))
     expires_in = fields.Integer(metadata=about("For how many seconds it is good; then ask again.", 900))
-    scope = Text(metadata=about("What it lets the client do.", _SCOPE))
+    scope = Text(metadata=about("The scopes that the token has.", _SCOPE))
 
 
 class OAuthError(Representation):
     """The reason why a client gets no token (RFC 6749, section 5.2)."""
 
-    error = Text(metadata=about("What programs read.", "invalid_client"))
-    error_description = Text(metadata=about("What is wrong in this case.", "Send a live secret of the client."))
+    error = Text(metadata=about("The code of the error.", "invalid_client"))
+    error_description = Text(metadata=about("What is wrong with this request.", "Send a valid secret of the client."))

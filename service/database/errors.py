@@ -37,12 +37,12 @@ CONSTRAINTS = {
     "tasks_status_fkey": Violation("validation_error", "There is no such status.", "/status", "unknown_status"),
     "tasks_title_blank_check": Violation("validation_error", "Must not be blank.", "/title", "blank"),
     "tasks_title_length_check": Violation("validation_error", "Must have 1 to 200 characters.", "/title", "length"),
-    "tasks_user_id_fkey": Violation("invalid_token", "The account that the token was issued to is gone."),
+    "tasks_user_id_fkey": Violation("invalid_token", "The account that the token was issued to no longer exists."),
     "users_email_canonical_check": Violation("validation_error", "Not a valid email address.", "/email", "invalid"),
-    "users_email_key": Violation("email_taken", "This email address is registered already."),
+    "users_email_key": Violation("email_taken", "This email address is already registered."),
 }
 
-_UNREPRESENTABLE = Violation("validation_error", "Holds a value that cannot be stored.")
+_UNREPRESENTABLE = Violation("validation_error", "Contains a value that cannot be stored.")
 
 # Errors that say nothing about the request: the same one may succeed in a moment.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html

@@ -19,10 +19,12 @@ class ReadinessChecks(Representation):
     database = Text(validate=_VERDICT, metadata=about("Whether the database answers.", "ok"))
     migrations = Text(
         validate=validate.OneOf(["ok", "behind", "ahead", "unknown"]),
-        metadata=about("How the schema stands to the migrations of this release. Ahead is as good as ok.", "ok"),
+        metadata=about("The schema compared with the migrations of this release; `ahead` is as good as `ok`.", "ok"),
     )
     queries = Text(
-        metadata=about("ok where each suits the schema, or the names of those that do not; the log says why.", "ok")
+        metadata=about(
+            "`ok` where every query works on the schema, else the names of those that do not; the log says why.", "ok"
+        )
     )
     revocations = Text(
         validate=validate.OneOf(["ok", "stale"]),
@@ -47,7 +49,9 @@ class DatabaseHealth(Representation):
     """The state of the database: whether it answers, and how fast."""
 
     status = Text(validate=_VERDICT, metadata=about("The verdict.", "ok"))
-    latency_ms = fields.Float(allow_none=True, metadata=about("Of one small query; null without an answer.", 0.42))
+    latency_ms = fields.Float(
+        allow_none=True, metadata=about("The time of one small query; null where the database did not answer.", 0.42)
+    )
     server_version = Text(allow_none=True, metadata=about("PostgreSQL's version.", "18.6"))
 
 

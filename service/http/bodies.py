@@ -55,7 +55,7 @@ async def read_bytes(request: web.Request) -> bytes:
     except TimeoutError:
         raise Problem("request_timeout") from None
     except web.RequestPayloadError:
-        raise Problem("bad_request", "The body does not arrive as its headers say.") from None
+        raise Problem("bad_request", "The body does not match its headers, or broke off.") from None
 
 
 def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _check_media_type(request: web.Request, media_types: tuple[str, ...]) -> Non
     except (ValueError, LookupError):
         charset = "unknown"
     if charset not in {"utf-8", "utf8"}:
-        raise Problem("unsupported_media_type", "Send it in UTF-8 (RFC 8259, section 8.1).", headers=headers)
+        raise Problem("unsupported_media_type", "Send the body in UTF-8 (RFC 8259, section 8.1).", headers=headers)
     encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
     if encoding != "identity":
         headers[hdrs.ACCEPT_ENCODING] = "identity"  # RFC 9110, section 12.5.3
@@ -114,7 +114,7 @@ def _check_media_type(request: web.Request, media_types: tuple[str, ...]) -> Non
 
 
 def _too_large(request: web.Request) -> Problem:
-    return Problem("payload_too_large", f"A body may have {request.client_max_size} bytes.")
+    return Problem("payload_too_large", f"A body may have at most {request.client_max_size} bytes.")
 
 
 def _parse(body: bytes) -> object:

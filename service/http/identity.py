@@ -66,7 +66,7 @@ def owner(request: web.Request) -> UUID:
 
 def account_gone() -> Problem:
     """Make the problem for a request about a user who is gone; a client gets to read `not_found` in its place."""
-    return Problem("invalid_token", "The account that the token was issued to is gone.")
+    return Problem("invalid_token", "The account that the token was issued to no longer exists.")
 
 
 def path_uuid(request: web.Request, name: str) -> UUID:

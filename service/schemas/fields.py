@@ -37,7 +37,7 @@ class Schema(marshmallow.Schema):
     """The base of every schema: unknown members are refused, and every message has a code."""
 
     error_messages = {
-        "unknown": Message("Is not a member that may be sent here.", "unknown"),
+        "unknown": Message("Must not be sent here: it is read-only, or not known.", "unknown"),
     }
 
     class Meta:
@@ -73,7 +73,7 @@ class Text(fields.String):
     default_error_messages = {
         **_COMMON,
         "invalid": Message("Must be a string.", "type"),
-        "unstorable": Message("Must hold neither NUL nor a lone surrogate.", "invalid_character"),
+        "unstorable": Message("Must not contain NUL or a lone surrogate.", "invalid_character"),
     }
     pattern = r"^[^\u0000]*$"
     """The pattern that the OpenAPI document has for the string when it is sent; subclasses have a narrower one."""

@@ -27,7 +27,9 @@ _STATUS_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _TITLE = about("1 to 200 characters, not blank; kept as sent.", "Water the plants")
 _DESCRIPTION = about("At most 2000 characters; null means none.", "The ferns too.")
 _STATUS = about("One of `/api/task-statuses`.", "incomplete")
-_COMPLETED = about("Whether the status is one that is done. With `status`, it must agree with it.", example=False)
+_COMPLETED = about(
+    "Whether the status counts as completed. Where `status` is sent too, both must agree.", example=False
+)
 
 # White space as str.isspace() and tasks_title_blank_check have it.
 _SPACE = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -84,8 +86,8 @@ class TaskListQuery(Schema):
 
     status = StatusName(metadata=about("Only tasks in this status.", "in_progress"))
     completed = QueryFlag(metadata=about("Only tasks that are completed, or only those that are not.", example=True))
-    created_after = QueryTimestamp(metadata=about("Only tasks made then or later.", "2026-11-01T00:00:00Z"))
-    created_before = QueryTimestamp(metadata=about("Only tasks made earlier.", "2026-12-01T00:00:00Z"))
+    created_after = QueryTimestamp(metadata=about("Only tasks created at this time or later.", "2026-11-01T00:00:00Z"))
+    created_before = QueryTimestamp(metadata=about("Only tasks created before this time.", "2026-12-01T00:00:00Z"))
     q = Text(metadata=about("Only tasks whose title or description holds this text, in any letter case.", "plants"))
     sort = Text(load_default=NEWEST_FIRST, validate=_order, metadata=about("The order.", NEWEST_FIRST))
     limit = QueryInteger(1, 200, load_default=50, metadata=about("How many tasks a page has: 1 to 200.", 50))
@@ -98,21 +100,23 @@ _TIME = "2026-11-22T09:30:00.123456Z"
 class Task(Representation):
     """A task, as its owner sees it."""
 
-    id = fields.UUID(metadata=about("Names the task for good.", "5d1c9c1e-6b0a-4f6e-8f57-2f0c8d0e4b11"))
-    user_id = fields.UUID(metadata=about("Whose it is.", USER_EXAMPLE))
+    id = fields.UUID(metadata=about("The id of the task; it never changes.", "5d1c9c1e-6b0a-4f6e-8f57-2f0c8d0e4b11"))
+    user_id = fields.UUID(metadata=about("The user to whom the task belongs.", USER_EXAMPLE))
     title = Text(metadata=_TITLE)
     description = Text(allow_none=True, metadata=_DESCRIPTION)
     status = Text(metadata=_STATUS)
     completed = IsSet(attribute="completed_at", dump_only=True, metadata=_COMPLETED)
-    completed_at = Timestamp(allow_none=True, metadata=about("Since when it is done; null while it is not.", None))
+    completed_at = Timestamp(
+        allow_none=True, metadata=about("When the task was completed; null while it is not.", None)
+    )
     version = fields.Integer(metadata=about("Counts the changes from 1; quoted, it is the ETag.", 1))
-    created_at = Timestamp(metadata=about("When it was made; never changes.", _TIME))
-    updated_at = Timestamp(metadata=about("When it last changed.", _TIME))
+    created_at = Timestamp(metadata=about("When the task was created; it never changes.", _TIME))
+    updated_at = Timestamp(metadata=about("When the task last changed.", _TIME))
 
 
 class TaskStatus(Representation):
     """A state that a task can be in."""
 
-    status = Text(metadata=about("Its name.", "incomplete"))
-    is_done = Flag(metadata=about("Whether a task in it counts as completed.", example=False))
-    position = fields.Integer(metadata=about("Where it stands in the order that people see.", 1))
+    status = Text(metadata=about("The name of the status.", "incomplete"))
+    is_done = Flag(metadata=about("Whether a task in this status counts as completed.", example=False))
+    position = fields.Integer(metadata=about("Its place in the order in which people see the statuses.", 1))

@@ -115,9 +115,9 @@ _PROBLEM: Final[Json] = {
         "type": {"type": "string", "format": "uri-reference", "description": "Can be fetched; says what to do."},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What is wrong in this case."},
+        "detail": {"type": "string", "description": "What is wrong with this request."},
         "instance": {"type": "string", "description": "The path of the request."},
-        "code": {"type": "string", "description": "What programs read."},
+        "code": {"type": "string", "description": "The code, for programs."},
         "request_id": {"type": "string", "pattern": _REQUEST_ID},
     },
 }
@@ -126,7 +126,7 @@ _FAULT: Final[Json] = {
     "description": "One thing that is wrong: a member of the body, or a parameter of the query string.",
     "required": ["detail", "code"],
     "properties": {
-        "pointer": {"type": "string", "format": "json-pointer", "description": "Into the body (RFC 6901)."},
+        "pointer": {"type": "string", "format": "json-pointer", "description": "A pointer into the body (RFC 6901)."},
         "parameter": {"type": "string"},
         "detail": {"type": "string"},
         "code": {"type": "string"},
@@ -134,7 +134,7 @@ _FAULT: Final[Json] = {
     "oneOf": [{"required": ["pointer"]}, {"required": ["parameter"]}],
 }
 _VALIDATION_PROBLEM: Final[Json] = {
-    "description": "A refusal that names every fault at once.",
+    "description": "A refusal that names everything that is wrong at once.",
     "allOf": [{"$ref": "#/components/schemas/Problem"}],
     "required": ["errors"],
     "properties": {"errors": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Fault"}}},

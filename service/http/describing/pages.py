@@ -45,10 +45,10 @@ _CATALOGUE_POLICY: Final = {
 class ProblemKind(Representation):
     """A kind of problem: what it means, and what to do about it."""
 
-    type = Text(metadata=about("Its URI.", "/problems/overloaded"))
-    code = Text(metadata=about("What programs read.", "overloaded"))
+    type = Text(metadata=about("The URI of the problem's type.", "/problems/overloaded"))
+    code = Text(metadata=about("The code, for programs.", "overloaded"))
     status = Integer(metadata=about("The status code that it comes with.", 503))
-    title = Text(metadata=about("Its name.", "Overloaded"))
+    title = Text(metadata=about("The title.", "Overloaded"))
     meaning = Text(metadata=about("What it means.", KINDS["overloaded"].meaning))
     remedy = Text(metadata=about("What to do about it.", KINDS["overloaded"].remedy))
     headers = List(Text(), metadata=about("The header fields that say more.", ["Retry-After"]))
