@@ -30,7 +30,7 @@ VERSIONS = ("postgresql-18", "postgresql-15")
 POSTGRESQL_15 = Path("/usr/lib/postgresql/15/bin")
 PASSWORD = "correct horse battery staple"  # which tests/canary.py knows
 JWT_SECRET = f"{canary.MARK}-secret-that-is-only-for-the-tests"
-# Where Linux keeps files in memory, initdb and CREATE DATABASE take a fraction of the time that they take on a disk.
+# Where Linux keeps files in memory, initdb and CREATE DATABASE do not wait for a disk.
 # A run takes half a GiB of it, and starts programs that it has copied there.
 _MEMORY = Path("/dev/shm")
 _ROOM = 2 << 30
@@ -290,7 +290,7 @@ async def database_like(postgres: embedded.Server, original: Dsn) -> AsyncIterat
     """Lend a database that begins as a copy of another, to which nobody is connected."""
     name = f"test_{next(_numbers)}"
     async with connected(postgres.dsn) as administrator:
-        # Where files are in memory, to copy them takes half the time that it takes to log them in the WAL.
+        # Where files are in memory, it is less work to copy them than to log them in the WAL.
         await administrator.execute(f"CREATE DATABASE {name} TEMPLATE {original.database} STRATEGY file_copy")
         try:
             yield replace(postgres.dsn, database=name)
