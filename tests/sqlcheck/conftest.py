@@ -1,7 +1,7 @@
 """The example product, and the database that the checks make for it, once for each version of PostgreSQL."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,13 @@ import pytest
 from service.database import embedded
 from service.sqlcheck.project import Project, read_project
 from service.sqlcheck.reading.schema import read_schema
-from service.sqlcheck.reading.statements import read_statements
+from service.sqlcheck.reading.statements import Statement, read_statements
 from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.scratch import Connection, scratch_database
 
 EXAMPLE = Path(__file__).parent / "example"
+
+Plant = Callable[[str], list[Statement]]
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +42,16 @@ def scratch(postgres: embedded.Server, project: Project) -> Iterator[Connection]
 def subject(project: Project, scratch: Connection) -> Subject:
     """The example with its database."""
     return Subject(project, read_statements(project), read_schema(project, scratch), scratch)
+
+
+@pytest.fixture
+def plant(project: Project, tmp_path: Path) -> Plant:
+    """Read statements as if they stood in the example's sql/planted.sql; a blank line first is the file's first."""
+
+    def _plant(text: str) -> list[Statement]:
+        planted = project.at(tmp_path / "planted")
+        planted.sql.mkdir(parents=True, exist_ok=True)
+        (planted.sql / "planted.sql").write_text(text, encoding="utf-8")
+        return read_statements(planted)
+
+    return _plant
