@@ -230,9 +230,7 @@ def _refusal(statement: Statement, error: RefusedError) -> Diagnostic:
     told = f"PostgreSQL does not prepare it: {error}. Correct it, or the migration that made the schema."
     if error.position is None:
         return statement.diagnostic(CHECK, told)
-    # PostgreSQL counts characters here, and bytes in the tree.
-    offset = len(statement.sql[: error.position - 1].encode())
-    return statement.diagnostic(CHECK, told, statement.line_of(offset))
+    return statement.diagnostic(CHECK, told, statement.line_of(error.position - 1))
 
 
 def _longest(source: Source) -> int | None:

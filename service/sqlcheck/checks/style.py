@@ -139,9 +139,8 @@ def _lines(statement: Statement) -> Iterator[Diagnostic]:
 
 
 def _case(statement: Statement) -> Iterator[Diagnostic]:
-    raw = statement.sql.encode()
     for token in scan(statement.sql):
-        word = raw[token.start : token.end + 1].decode()
+        word = statement.sql[token.start : token.end + 1]
         is_keyword = token.kind in _SHOUTED or word.lower() in _STATEMENT_WORDS
         line = statement.line_of(token.start)
         if is_keyword and word.lower() not in _QUIET and word != word.upper() and word.isalpha():

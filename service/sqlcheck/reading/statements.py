@@ -90,13 +90,13 @@ class Statement:
         return [node for tree in self.trees for node in walk(tree) if isinstance(node, kind)]
 
     def line_of(self, node: ast.Node | int | None) -> int:
-        """Return the line of the file on which a node of the tree, or an offset into `sql`, stands.
+        """Return the line of the file on which a node of the tree, or a character of `sql`, stands.
 
         A node that does not know where it stands is where the statement begins.
         """
         offset = node if isinstance(node, int) else getattr(node, "location", None) or 0
-        # PostgreSQL counts bytes.
-        breaks = self.sql.encode()[: max(offset, 0)].count(b"\n")
+        # PostgreSQL counts bytes, and pglast makes characters of them.
+        breaks = self.sql[: max(offset, 0)].count("\n")
         return self.sql_lines[min(breaks, len(self.sql_lines) - 1)]
 
     def diagnostic(self, check: str, message: str, at: "ast.Node | Label | int | None" = None) -> Diagnostic:
@@ -136,7 +136,7 @@ def _unparsable(statement: Statement) -> Iterator[Diagnostic]:
     except ParseError as error:
         said, offset = error.args
         # At the end of the input it has no place.
-        at = statement.line_of(len(statement.sql) if offset is None else len(statement.sql[:offset].encode()))
+        at = statement.line_of(len(statement.sql) if offset is None else offset)
         yield statement.diagnostic(CHECK, f"PostgreSQL cannot read it: {said}. Correct it.", at)
         return
     if count != 1:
