@@ -12,7 +12,7 @@ from service.sqlcheck.checks.plans import HANDFUL
 from service.sqlcheck.reading.schema import read_schema
 from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.execution import rolled_back
-from service.sqlcheck.trial.plan_trees import clauses_of, conditions, keys
+from service.sqlcheck.trial.plan_trees import clauses_of, conditions
 from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_each_postgresql, on_one_postgresql
 from tests.sqlcheck.conftest import Plant
@@ -557,4 +557,4 @@ def test_an_index_begins_with_a_column_or_an_expression(subject: Subject) -> Non
     with rolled_back(scratch):
         scratch.execute("CREATE INDEX members_idx ON members (lower(email), (id::text), id DESC) INCLUDE (updated_at)")
         index = read_schema(subject.project, scratch).tables["members"].indexes["members_idx"]
-    assert keys(index) == ["lower(CAST(email AS text))", "CAST(id AS text)", "id"]
+    assert index.keys == ("lower(CAST(email AS text))", "CAST(id AS text)", "id")

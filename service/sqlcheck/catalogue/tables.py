@@ -19,7 +19,6 @@ from service.sqlcheck.catalogue.model import (
 )
 from service.sqlcheck.proofs.privileges import ANY, Privilege, Reason
 from service.sqlcheck.reading import schema as live
-from service.sqlcheck.trial.plan_trees import keys
 
 _KINDS: Final = {"p": "primary key", "u": "unique", "c": "check"}
 _VERBS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -119,18 +118,14 @@ def _column(column: live.Column, table: live.Table) -> ColumnEntry:
 def _foreign_key(key: live.Constraint, table: live.Table) -> ForeignKey:
     columns = set(key.columns)
     on_delete = _ON_DELETE.search(key.definition)
-    supports = (
-        index.name
-        for index in table.indexes.values()
-        if index.predicate is None and set(keys(index)[: len(columns)]) == columns
-    )
+    support = table.support_of(key)
     return ForeignKey(
         name=key.name,
         columns=key.columns,
         target=key.referenced_table or "",
         target_columns=key.referenced_columns,
         on_delete=on_delete[1] if on_delete else "NO ACTION",
-        support=next(supports, ""),
+        support=support.name if support else "",
         comment=key.comment or "",
         is_nullable=any(not table.columns[name].not_null for name in columns),
         is_unique=any(set(one.columns) <= columns and one.predicate is None for one in table.unique_indexes),

@@ -9,24 +9,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiosql
 import psycopg
-from pglast import ast, parse_sql
 from psycopg.sql import SQL, Composed, Identifier
 
 from service.migrate.errors import reason
+from service.sqlcheck.checks.origins import PUBLIC, Origins
 from service.sqlcheck.diagnostics import CheckError, Diagnostic
-from service.sqlcheck.project import Project
 from service.sqlcheck.proofs.privileges import ANY, Privilege, Reason, reasons
 from service.sqlcheck.reading.schema import Column, DatabaseSchema, Table
 from service.sqlcheck.reading.statements import Statement
 from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.execution import ExampleError, explain, rolled_back
 from service.sqlcheck.trial.scratch import Connection
-
-PUBLIC: Final = "PUBLIC"
 
 _CHECK: Final = "grants"
 _roles = aiosql.from_path(Path(__file__).with_name("grants.sql"), "psycopg", mandatory_parameters=True)
@@ -36,8 +33,6 @@ _roles = aiosql.from_path(Path(__file__).with_name("grants.sql"), "psycopg", man
 _SECRET_NAME: Final = re.compile(r"(^|_)(hash|key|password|salt|secret|token)$")
 
 _Needs = Mapping[Statement, Mapping[Privilege, Reason]]
-# By role and privilege, the file and the line of the GRANT.
-_Written = dict[tuple[str, Privilege], tuple[Path, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +43,9 @@ class _Excess:
     privilege: Privilege
     message: str
 
-    def at(self, project: Project, written: _Written) -> Diagnostic:
+    def at(self, origins: Origins) -> Diagnostic:
         """Return the diagnostic, at the line that grants the privilege, or else where the role is first named."""
-        place = written.get((self.role, self.privilege))
-        return _diagnostic(project, *place, self.message) if place else _of_role(project, self.role, self.message)
+        return origins.of_grant(self.role, self.privilege).diagnostic(_CHECK, self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +68,8 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
     Yields:
         Each diagnostic: at the statement that lacks a privilege, or at the GRANT of one that is too much.
     """
-    project, schema, connection = subject.project, subject.schema, subject.connection
-    app, readonly = project.roles.app, project.roles.readonly
+    schema, connection, origins = subject.schema, subject.connection, Origins(subject.project)
+    app, readonly = subject.project.roles.app, subject.project.roles.readonly
     needs: dict[Statement, Mapping[Privilege, Reason]] = {}
     for statement in subject.statements:
         try:
@@ -88,31 +82,18 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
     granted = {role: {one.privilege for one in grants if one.role == role} for role in (*roles, PUBLIC)}
     exact = _exact(needs, granted[app])
     yield from _missing(needs, granted[app], schema, app)
-    written = _written_grants(project.migrations)
     for excess in _superfluous(needs, granted[app] - exact, app):
-        yield excess.at(project, written)
+        yield excess.at(origins)
     with rolled_back(connection):
         _grant_only(connection, exact, schema, app)
         unproven = list(_unproven(needs, exact, connection, app))
     for one in unproven:
-        yield one.at(project, written) if isinstance(one, _Excess) else one
+        yield one.at(origins) if isinstance(one, _Excess) else one
     for excess in (*_of_readonly(granted[readonly], schema, readonly), *_of_anybody(grants)):
-        yield excess.at(project, written)
+        yield excess.at(origins)
     for role, power in _roles.list_powers(connection, roles=roles):
         message = f"{role} {power}, and may do nothing but what is granted by name: take that away from it."
-        yield _of_role(project, role, message)
-
-
-def _of_role(project: Project, role: str, message: str) -> Diagnostic:
-    """Return a diagnostic at the migration that names a role first."""
-    files = [file for file in sorted(project.migrations.glob("*.sql")) if not file.name.endswith(".rollback.sql")]
-    named = re.compile(rf"\b{re.escape(role)}\b")
-    first = next((file for file in files if named.search(file.read_text(encoding="utf-8"))), files[0])
-    return _diagnostic(project, first, 1, message)
-
-
-def _diagnostic(project: Project, file: Path, line: int, message: str) -> Diagnostic:
-    return Diagnostic(project.place(file), line, "", _CHECK, message)
+        yield origins.of_role(role).diagnostic(_CHECK, message)
 
 
 def _exact(needs: _Needs, granted: set[Privilege]) -> set[Privilege]:
@@ -277,30 +258,3 @@ def _of_anybody(grants: Iterable[_Grant]) -> Iterator["_Excess"]:
 
 def _revoking(privilege: Privilege, role: str) -> str:
     return f"REVOKE {privilege} FROM {role}"
-
-
-def _written_grants(migrations: Path) -> _Written:
-    """Return the last place at which the migrations grant each privilege on a table to each role."""
-    found: _Written = {}
-    for file in sorted(migrations.glob("*.sql")):
-        if file.name.endswith(".rollback.sql"):
-            continue
-        text = file.read_bytes()
-        for statement in parse_sql(text.decode()):
-            node: Any = statement.stmt
-            if isinstance(node, ast.GrantStmt) and node.is_grant and node.privileges:
-                for table, part, role in _combined(node):
-                    line = text[: table.location].count(b"\n") + 1
-                    for column in [one.sval for one in part.cols or ()] or [None]:
-                        privilege = Privilege(table.relname, part.priv_name.upper(), column)
-                        found[role.rolename or PUBLIC, privilege] = file, line
-    return found
-
-
-def _combined(grant: Any) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401 -- pglast's nodes
-    """Yield each table of a GRANT with each of its privileges and roles."""
-    tables = [one for one in grant.objects or () if isinstance(one, ast.RangeVar)]
-    for table in tables:
-        for privilege in grant.privileges:
-            for role in grant.grantees:
-                yield table, privilege, role

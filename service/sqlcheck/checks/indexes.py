@@ -21,14 +21,14 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from service.sqlcheck.checks import contracts
+from service.sqlcheck.checks.origins import Origins
 from service.sqlcheck.checks.plans import faults_of_plan
 from service.sqlcheck.diagnostics import Diagnostic
-from service.sqlcheck.project import Project
 from service.sqlcheck.reading.schema import Constraint, DatabaseSchema, Index, Table, read_schema
 from service.sqlcheck.reading.statements import Statement
 from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.execution import ExampleError, explain, rolled_back, run
-from service.sqlcheck.trial.plan_trees import keys, nodes
+from service.sqlcheck.trial.plan_trees import nodes
 from service.sqlcheck.trial.scratch import Connection
 
 CHECK = "indexes"
@@ -50,16 +50,17 @@ def check(subject: Subject, proofs: Sequence[Proof] = PROOFS) -> Iterator[Diagno
         subject: what is checked.
         proofs: the checks that may rest on a unique index.
     """
+    origins = Origins(subject.project)
     for name, needed_by in uses(subject, proofs).items():
         if not needed_by:
             message = (
                 f"No statement needs {name}, and no foreign key: drop it, or name it under `Raises:` where it can fail."
             )
-            yield _diagnostic(subject.project, name, message)
+            yield origins.of(name).diagnostic(CHECK, message)
     for table in _tables(subject.schema):
         for foreign_key in table.foreign_keys:
             for message in _faults_of_foreign_key(table, foreign_key):
-                yield _diagnostic(subject.project, foreign_key.name, message)
+                yield origins.of(foreign_key.name).diagnostic(CHECK, message)
 
 
 def uses(subject: Subject, proofs: Sequence[Proof] = PROOFS) -> dict[str, list[str]]:
@@ -141,23 +142,12 @@ def _lost(schema: DatabaseSchema, left: DatabaseSchema) -> Iterator[str]:
         for foreign_key in table.foreign_keys:
             if foreign_key.name not in now.constraints:
                 yield f"{foreign_key.name}: reference"
-            elif _is_supported(table, foreign_key) and not _is_supported(now, foreign_key):
+            elif table.support_of(foreign_key) and not now.support_of(foreign_key):
                 yield f"{foreign_key.name}: support"
 
 
-def _is_supported(table: Table, foreign_key: Constraint) -> bool:
-    """Tell whether an index finds the rows that refer to one row."""
-    columns = foreign_key.columns
-    return any(
-        index.predicate is None
-        and " USING btree " in index.definition
-        and set(keys(index)[: len(columns)]) == set(columns)
-        for index in table.indexes.values()
-    )
-
-
 def _faults_of_foreign_key(table: Table, foreign_key: Constraint) -> Iterator[str]:
-    is_supported = _is_supported(table, foreign_key)
+    is_supported = table.support_of(foreign_key) is not None
     has_reason = (foreign_key.comment or "").startswith(_NO_INDEX)
     name, columns = foreign_key.name, ", ".join(foreign_key.columns)
     if not is_supported and not has_reason:
@@ -193,15 +183,3 @@ def _closure(name: str, direct: Mapping[str, set[str]]) -> set[str]:
 
 def _words(text: str) -> set[str]:
     return set(_WORD.findall(text))
-
-
-def _diagnostic(project: Project, name: str, message: str) -> Diagnostic:
-    """Return a fault of an index or a constraint, on the line of the migration that made it last."""
-    made = re.compile(rf"(?<!DROP )(?<!ON )(?<!VALIDATE )(CONSTRAINT|INDEX|INDEX CONCURRENTLY) {re.escape(name)}\b")
-    file, line = "", 1
-    for path in sorted(project.migrations.glob("*.sql")):
-        if not path.name.endswith(".rollback.sql"):
-            for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-                if made.search(text):
-                    file, line = path.name, number
-    return Diagnostic(f"{project.place(project.migrations)}/{file}", line, "", CHECK, message)

@@ -29,7 +29,7 @@ from service.sqlcheck.reading.sources import sources
 from service.sqlcheck.reading.statements import Label, Statement
 from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.execution import ExampleError, PlanNode, explain, rolled_back, run
-from service.sqlcheck.trial.plan_trees import INDEX_SCANS, clauses_of, conditions, keys, nodes
+from service.sqlcheck.trial.plan_trees import INDEX_SCANS, clauses_of, conditions, nodes
 
 CHECK = "plans"
 
@@ -194,7 +194,7 @@ def _faults_of_index_scan(node: PlanNode, table: Table, *, is_limited: bool) -> 
     index = table.indexes[node["Index Name"]]
     written = node.get("Index Cond", "empty")
     compared = list(conditions(node.get("Index Cond")))
-    first = keys(index)[0]
+    first = index.keys[0]
     if first not in {key for key, _ in compared}:
         yield (
             f"Reads the whole of {index.name}, which begins with {first}, since its index condition is {written}: limit"

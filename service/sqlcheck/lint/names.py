@@ -27,10 +27,8 @@ def check(script: Script) -> Iterator[Diagnostic]:
     """Yield each constraint, index and trigger that has no name of its own, or one that does not tell what it is."""
     for statement in script.statements:
         for node, message in _named(statement):
-            # In a block, a node knows only its place in a statement of it.
-            location = None if statement.in_block else getattr(node, "location", None)
             if message:
-                yield script.diagnostic(script.line_of(location) if location else statement, message)
+                yield script.diagnostic(script.line_of_node(statement, node), message)
 
 
 def _named(statement: ScriptStatement) -> Iterator[Named_]:

@@ -74,6 +74,12 @@ class Script:
         """Return the line on which a character stands."""
         return self.text.count("\n", 0, offset) + 1
 
+    def line_of_node(self, statement: ScriptStatement, node: Node) -> int:
+        """Return the line of a node of a statement; of one that does not know its place, that of the statement."""
+        # In a block, a node knows only its place in a statement of it.
+        location = None if statement.in_block else getattr(node, "location", None)
+        return self.line_of(location) if location else statement.line
+
     def diagnostic(self, at: ScriptStatement | int, message: str) -> Diagnostic:
         """Return a diagnostic of a statement, or of a line."""
         line = at.line if isinstance(at, ScriptStatement) else at

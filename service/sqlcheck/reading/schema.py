@@ -7,9 +7,11 @@ from typing import Any
 
 import aiosql
 import psycopg
+from pglast import parse_sql
 from psycopg.rows import dict_row
 
 from service.sqlcheck.project import Owner, Project
+from service.sqlcheck.reading.trees import Node, expression_text
 
 catalog = aiosql.from_path(Path(__file__).with_name("catalog.sql"), "psycopg", mandatory_parameters=True)
 
@@ -59,6 +61,12 @@ class Index:
     constraint: str | None
     definition: str
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that it is sorted by, in order; for one that is an expression, the expression."""
+        statement: Node = parse_sql(self.definition)[0].stmt
+        return tuple(key.name or expression_text(key.expr) for key in statement.indexParams)
+
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
@@ -107,6 +115,15 @@ class Table:
     def unique_indexes(self) -> list[Index]:
         """Its unique indexes on plain columns, partial ones too."""
         return [index for index in self.indexes.values() if index.is_unique and index.is_plain]
+
+    def support_of(self, foreign_key: Constraint) -> Index | None:
+        """Return the index that finds the rows which refer to one row: it begins with their columns, in any order."""
+        columns = foreign_key.columns
+        for index in self.indexes.values():
+            is_searched = index.predicate is None and " USING btree " in index.definition
+            if is_searched and set(index.keys[: len(columns)]) == set(columns):
+                return index
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from pglast import ast
 from pglast.enums import A_Expr_Kind, BoolExprType, SubLinkType
+from pglast.stream import RawStream
 
 Node: TypeAlias = Any
 """A node of pglast, whose types say of every member that it may be None, which PostgreSQL's grammar knows better."""
@@ -70,6 +71,13 @@ def function_name(call: Node) -> str:
 def operator_name(node: Node) -> str:
     """Return the name of an operator of PostgreSQL's own; empty for one of another schema."""
     return _own(node.name)
+
+
+def expression_text(node: Node) -> str:
+    """Return an expression as SQL; that of a column by itself is its name, without quotes."""
+    if is_a(node, ast.ColumnRef) and len(node.fields) == 1:
+        return words(node.fields)[0]
+    return str(RawStream()(node))
 
 
 def output_name(value: Node) -> str | None:

@@ -7,9 +7,8 @@ from typing import Any
 from pglast import ast, parse_sql
 from pglast.enums import A_Expr_Kind
 from pglast.parser import ParseError
-from pglast.stream import RawStream
 
-from service.sqlcheck.reading.schema import Index
+from service.sqlcheck.reading.trees import expression_text
 from service.sqlcheck.trial.execution import PlanNode
 
 INDEX_SCANS = frozenset({"Index Scan", "Index Only Scan", "Bitmap Index Scan"})
@@ -36,12 +35,6 @@ def nodes(plan: PlanNode) -> Iterator[PlanNode]:
         yield from nodes(below)
 
 
-def keys(index: Index) -> list[str]:
-    """Return the columns of an index, in order; for one that is an expression, the expression."""
-    statement: Any = parse_sql(index.definition)[0].stmt
-    return [key.name or _text(key.expr) for key in statement.indexParams]
-
-
 def conditions(text: str | None) -> Iterator[tuple[str, bool]]:
     """Yield the column that each part of an index condition is about, and whether it is compared by `=`.
 
@@ -64,9 +57,9 @@ def conditions(text: str | None) -> Iterator[tuple[str, bool]]:
                 is_equality = (kind, name) == (A_Expr_Kind.AEXPR_OP, "=")
             case _:
                 continue
-        yield _text(column), is_equality
+        yield expression_text(column), is_equality
         if isinstance(column, ast.TypeCast):
-            yield _text(column.arg), is_equality
+            yield expression_text(column.arg), is_equality
 
 
 def _clause_of(node: PlanNode) -> str | None:
@@ -84,10 +77,3 @@ def _clause_of(node: PlanNode) -> str | None:
         # Any other scan but a Seq Scan is something that cannot be promised.
         return f"{kind.lower()} of {node['Relation Name']}"
     return None
-
-
-def _text(expression: Any) -> str:  # noqa: ANN401 -- any node of pglast
-    match expression:
-        case ast.ColumnRef(fields=[ast.String(sval=name)]):
-            return str(name)
-    return str(RawStream()(expression))
