@@ -9,10 +9,9 @@ from service.schemas.fields import IsSet
 from service.schemas.labels import AT_MOST_ONE, EXACTLY_ONE, ContractError, Returns, Source, read_returns
 from service.schemas.promises import fields_of_columns
 from service.sqlcheck.catalogue.callers import callers
-from service.sqlcheck.catalogue.describing import DescribedColumn, describe
 from service.sqlcheck.catalogue.model import Catalogue, Output, Parameter, QueryEntry
 from service.sqlcheck.catalogue.steps import named, read_plan
-from service.sqlcheck.catalogue.tables import grants_of, read_table
+from service.sqlcheck.catalogue.tables import grants_of, read_table, type_name
 from service.sqlcheck.catalogue.uses import uses_of
 from service.sqlcheck.checks import indexes
 from service.sqlcheck.diagnostics import CheckError
@@ -26,6 +25,7 @@ from service.sqlcheck.reading.schema import DatabaseSchema
 from service.sqlcheck.reading.sources import sources
 from service.sqlcheck.reading.statements import Statement
 from service.sqlcheck.subject import Subject
+from service.sqlcheck.trial.description import Description, RefusedError, Type, describe
 from service.sqlcheck.trial.execution import explain
 from service.sqlcheck.trial.scratch import Connection
 
@@ -68,12 +68,14 @@ def _query(
     needed: Mapping[Privilege, Reason],
     run_by: Sequence[str],
 ) -> QueryEntry:
-    types, columns = describe(connection, statement)
     fed = sources(statement)
     returns = statement.labels.get("Returns")
     try:
+        described = describe(connection, statement)
         promised = read_returns(returns.text if returns else "", statement.operator, statement.registry)
-        outputs = tuple(_outputs(statement, schema, promised, columns, fed))
+        outputs = tuple(_outputs(statement, schema, promised, described, fed))
+    except RefusedError as error:
+        raise CheckError(str(statement.diagnostic("catalogue", f"PostgreSQL does not prepare it: {error}."))) from error
     except (ContractError, UnreadableError) as error:
         raise CheckError(str(statement.diagnostic("catalogue", f"Cannot be described: {error}."))) from error
     return QueryEntry(
@@ -86,7 +88,7 @@ def _query(
         exemption=statement.labels["Scope"].text if "Scope" in statement.labels else "",
         limits=tuple(dict.fromkeys(_limits(statement, schema))),
         sql=_sql(statement),
-        parameters=tuple(_parameters(statement, types, fed)),
+        parameters=tuple(_parameters(statement, described.parameters, fed)),
         outputs=outputs,
         plan=read_plan(explain(connection, statement), statement.parameters),
         grants=grants_of(needed, schema),
@@ -102,15 +104,15 @@ def _sql(statement: Statement) -> str:
     return "\n".join(lines).strip()
 
 
-def _parameters(statement: Statement, types: Sequence[str], fed: Mapping[str, Source]) -> Iterator[Parameter]:
-    types_by_name = dict(zip(statement.parameters, types, strict=True))
+def _parameters(statement: Statement, types: Sequence[Type], fed: Mapping[str, Source]) -> Iterator[Parameter]:
+    written = {name: type_name(one.written) for name, one in zip(statement.parameters, types, strict=True)}
     for name in statement.declared:
         source = fed.get(name)
         if source is None:
-            yield Parameter(name, types_by_name[name], is_nullable=True, source="", about="")
+            yield Parameter(name, written[name], is_nullable=True, source="", about="")
         else:
             about = str(source.field.metadata.get("description", "")) if source.field else _setting(source)
-            yield Parameter(name, types_by_name[name], source.is_nullable, source.name, about)
+            yield Parameter(name, written[name], source.is_nullable, source.name, about)
 
 
 def _setting(source: Source) -> str:
@@ -121,7 +123,7 @@ def _outputs(
     statement: Statement,
     schema: DatabaseSchema,
     promised: Returns,
-    columns: Sequence[DescribedColumn],
+    described: Description,
     fed: Mapping[str, Source],
 ) -> Iterator[Output]:
     scope, _ = read(statement.tree, schema)
@@ -130,10 +132,11 @@ def _outputs(
     # Of no row there is no value.
     may_be_none = statement.operator == "$" and not at_least_one(scope)
     # Where the parse tree has another list than PostgreSQL, nothing is known of it.
-    is_known = len(scope.outputs) == len(columns)
-    for place, column in enumerate(columns):
+    is_known = len(scope.outputs) == len(described.columns)
+    for place, column in enumerate(described.columns):
         is_nullable = may_be_none or not is_known or not prover.column(scope, place)
-        yield Output(column.name, column.type, is_nullable, column.origin, _about(statement, promised, column.name))
+        about = _about(statement, promised, column.name)
+        yield Output(column.name, type_name(column.type.written), is_nullable, column.origin, about)
 
 
 def _about(statement: Statement, promised: Returns, column: str) -> str:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from service.sqlcheck.catalogue.describing import type_name
 from service.sqlcheck.catalogue.model import (
     VERBS,
     ColumnEntry,
@@ -21,6 +20,13 @@ from service.sqlcheck.proofs.privileges import ANY, Privilege, Reason
 from service.sqlcheck.reading import schema as live
 
 _KINDS: Final = {"p": "primary key", "u": "unique", "c": "check"}
+# What people write, for what the standard calls it.
+_USUAL: Final = {
+    "character varying": "varchar",
+    "double precision": "float8",
+    "timestamp with time zone": "timestamptz",
+    "timestamp without time zone": "timestamp",
+}
 _VERBS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 # What `indexes.uses` calls the reasons.
 _WHY: Final = {
@@ -70,6 +76,13 @@ def read_table(
         grants=privileges_text(needed, table),
         used_by={verb: found for verb in VERBS if (found := tuple(_users(table.name, verb, queries)))},
     )
+
+
+def type_name(written: str) -> str:
+    """Return what people write for a type: `varchar(200)`, `timestamptz`."""
+    for formal, usual in _USUAL.items():
+        written = written.replace(formal, usual)
+    return written
 
 
 def grants_of(needed: Mapping[Privilege, Reason], schema: live.DatabaseSchema) -> tuple[Grant, ...]:

@@ -26,7 +26,7 @@ from service.sqlcheck.reading.scopes import Scope
 from service.sqlcheck.reading.statements import Statement
 from service.sqlcheck.reading.trees import Node
 from service.sqlcheck.subject import Subject
-from service.sqlcheck.trial.description import Description, RefusedError, describe_types
+from service.sqlcheck.trial.description import Description, RefusedError, describe
 
 CHECK = "contracts"
 
@@ -43,7 +43,7 @@ def check_statements(subject: Subject) -> Iterator[Diagnostic]:
     for statement in subject.statements:
         yield from sources.diagnostics(statement)
         try:
-            description = describe_types(subject.connection, statement)
+            description = describe(subject.connection, statement)
             scope, _ = read(statement.tree, schema)
         except RefusedError as error:
             yield _refusal(statement, error)
@@ -89,10 +89,10 @@ class _Contract:
 
     def _parameters(self) -> Iterator[Diagnostic]:
         numbered = zip(self._statement.parameters, self._description.parameters, strict=True)
-        for number, (parameter, type_name) in enumerate(numbered, 1):
+        for number, (parameter, type_) in enumerate(numbered, 1):
             if source := self._sources.get(parameter):
                 types = types_fed_by(source.field, source.setting)
-                for told in mismatches_of_parameter(parameter, source.name, types, type_name):
+                for told in mismatches_of_parameter(parameter, source.name, types, type_.name):
                     yield self._diagnostic(told, self._first_use(number))
 
     def _lengths(self) -> Iterator[Diagnostic]:
@@ -123,7 +123,8 @@ class _Contract:
                 )
 
     def _columns(self, promised: Returns) -> Iterator[Diagnostic]:
-        columns, is_wrong = self._description.columns, False
+        columns = [(column.name, column.type.name) for column in self._description.columns]
+        is_wrong = False
         for place, told in mismatches_of_columns(promised, columns):
             is_wrong = True
             yield self._statement.diagnostic(CHECK, told, self._label() if place is None else self._place(place))

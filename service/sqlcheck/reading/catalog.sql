@@ -1,9 +1,5 @@
 -- The statements by which the checks learn the schema, in alphabetical order. They look at the current schema alone.
 
--- name: get_type_name(oid)$
--- The name of a type as people write it.
-SELECT :oid::oid::regtype::text;
-
 -- name: list_columns()
 -- Every column of every table, in order.
 SELECT

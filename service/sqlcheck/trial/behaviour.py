@@ -20,7 +20,7 @@ from service.sqlcheck.reading.resolver import UnreadableError, read
 from service.sqlcheck.reading.schema import DatabaseSchema
 from service.sqlcheck.reading.scopes import Scope
 from service.sqlcheck.reading.statements import Statement
-from service.sqlcheck.trial.description import RefusedError, describe_types
+from service.sqlcheck.trial.description import RefusedError, describe
 from service.sqlcheck.trial.execution import ExampleError, rolled_back, run
 from service.sqlcheck.trial.scratch import Connection
 
@@ -72,13 +72,15 @@ def observe(connection: Connection, statement: Statement, schema: DatabaseSchema
         app: the role that runs the statement where the service runs.
     """
     try:
-        described = describe_types(connection, statement)
+        described = describe(connection, statement)
     except RefusedError as error:
         return Behaviour(app, refusal=str(error))
     failure = _failure(connection, statement, role=app)
     owner_failure = _failure(connection, statement, role=None) if failure else None
-    parameters = dict(zip(statement.parameters, described.parameters, strict=True))
-    seen = Behaviour(app, None, failure, owner_failure, parameters, dict(described.columns))
+    types = [type_.name for type_ in described.parameters]
+    parameters = dict(zip(statement.parameters, types, strict=True))
+    columns = {column.name: column.type.name for column in described.columns}
+    seen = Behaviour(app, None, failure, owner_failure, parameters, columns)
     try:
         scope, _ = read(statement.tree, schema)
     except UnreadableError:  # of which the contracts tell
@@ -86,7 +88,7 @@ def observe(connection: Connection, statement: Statement, schema: DatabaseSchema
     written = [write for part in scope for write in writes(part)]
     return replace(
         seen,
-        nullable=_nullable(scope, [name for name, _ in described.columns]),
+        nullable=_nullable(scope, [column.name for column in described.columns]),
         is_single=at_most_one(scope),
         rooms={f"{write.table.name}.{write.column.name}": write.column.room for write in written},
         constraints=breakable(scope, schema),
