@@ -80,7 +80,7 @@ def read_queries(folder: Path) -> tuple[Query, ...]:
     """
     adapter: Any = Adapter()  # type: ignore[no-untyped-call]  # its methods return awaitables, which the types of aiosql cannot say
     found, mistakes = read_files(folder, adapter)
-    queries = tuple(
+    read = tuple(
         Query(
             name=one.query_name,
             operator=OPERATORS[one.operation_type],
@@ -94,8 +94,8 @@ def read_queries(folder: Path) -> tuple[Query, ...]:
         for one in found
     )
     if mistakes:
-        raise QueryError(mistakes, queries)
-    return queries
+        raise QueryError(mistakes, read)
+    return read
 
 
 def load_queries(folder: Path) -> Any:  # noqa: ANN401 -- aiosql makes the attributes at run time
