@@ -1,57 +1,72 @@
-from collections.abc import Callable, Sequence
-from pathlib import Path
+"""What a statement needs to be granted, and what is said of a grant that is missing or too much."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
 
-from service.resources import resource_folder
 from service.sqlcheck.checks.grants import check, is_secret
 from service.sqlcheck.diagnostics import CheckError
+from service.sqlcheck.project import Project
 from service.sqlcheck.proofs.privileges import needed, reasons
-from service.sqlcheck.reading.schema import DatabaseSchema, read_schema
-from service.sqlcheck.reading.statements import Statement, read_statements
+from service.sqlcheck.reading.schema import Column, DatabaseSchema, read_schema
+from service.sqlcheck.reading.statements import Statement
+from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.execution import explain, rolled_back
 from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_each_postgresql, on_one_postgresql
+from tests.sqlcheck.conftest import EXAMPLE, Plant
 
 pytestmark = on_one_postgresql
 
-STATEMENTS = read_statements(resource_folder("sql"))
-BY_NAME = {statement.name: statement for statement in STATEMENTS}
-ROLES = resource_folder("migrations") / "0011.create-roles.sql"
+ROLES = EXAMPLE / "migrations" / "0006.create-roles.sql"
 
 Write = Callable[[str], Statement]
 FaultsAfter = Callable[..., list[str]]
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
+def write(plant: Plant) -> Write:
     """Write a statement to a file, and read it."""
 
     def write(sql: str) -> Statement:
-        (tmp_path / "planted.sql").write_text(f"-- name: planted()\n{sql};\n")
-        (statement,) = read_statements(tmp_path)
+        (statement,) = plant(f"-- name: planted()\n{sql};\n")
         return statement
 
     return write
 
 
 @pytest.fixture(scope="module")
-def schema(scratch: Connection) -> DatabaseSchema:
-    return read_schema(scratch)
+def schema(subject: Subject) -> DatabaseSchema:
+    return subject.schema
 
 
 @pytest.fixture
-def faults_after(scratch: Connection) -> FaultsAfter:
-    """Change the database, and check it with some statements, or with those of the service."""
+def faults_after(subject: Subject) -> FaultsAfter:
+    """Change the database, and check it: the example with a statement more, or what a test gives in its place."""
 
-    def faults_after(*changes: str, statements: Sequence[Statement] = STATEMENTS) -> list[str]:
-        with rolled_back(scratch):
+    def faults_after(*changes: str, also: Statement | None = None, **given: Any) -> list[str]:
+        statements = [*subject.statements, *filter(None, [also])]
+        with rolled_back(subject.connection):
             for change in changes:
-                scratch.execute(change.encode())
-            return [str(diagnostic) for diagnostic in check(statements, read_schema(scratch), scratch)]
+                subject.connection.execute(change.encode())
+            changed = replace(subject, schema=schema_of(subject), **{"statements": statements, **given})
+            return [str(diagnostic) for diagnostic in check(changed)]
 
     return faults_after
+
+
+def schema_of(subject: Subject) -> DatabaseSchema:
+    """Read the schema as it is by now."""
+    return read_schema(subject.project, subject.connection)
+
+
+def named(subject: Subject, name: str) -> Statement:
+    """Return a statement of the example."""
+    (found,) = (statement for statement in subject.statements if statement.name == name)
+    return found
 
 
 def line_of(text: str) -> int:
@@ -59,7 +74,7 @@ def line_of(text: str) -> int:
 
 
 @on_each_postgresql
-def test_what_the_service_has_been_granted_is_what_its_statements_need(faults_after: FaultsAfter) -> None:
+def test_what_the_example_has_granted_is_what_its_statements_need(faults_after: FaultsAfter) -> None:
     assert faults_after() == []
 
 
@@ -78,90 +93,90 @@ def test_the_check_leaves_the_database_as_it_was(scratch: Connection, faults_aft
     ("sql", "expected"),
     [
         ("SELECT 1", ""),
-        ("SELECT title FROM tasks", "SELECT ON tasks"),
-        ("SELECT count(*) FROM public.tasks", "SELECT ON tasks"),
-        ("SELECT 1 WHERE EXISTS (SELECT FROM users)", "SELECT ON users"),
+        ("SELECT title FROM notes", "SELECT ON notes"),
+        ("SELECT count(*) FROM public.notes", "SELECT ON notes"),
+        ("SELECT 1 WHERE EXISTS (SELECT FROM members)", "SELECT ON members"),
         ("SELECT pid FROM pg_stat_activity", ""),
-        ("WITH tasks AS (SELECT id FROM users) SELECT id FROM tasks", "SELECT ON users"),
-        ("WITH a AS (WITH tasks AS (SELECT 1) SELECT 1 FROM tasks) SELECT 1 FROM a, tasks", "SELECT ON tasks"),
-        ("WITH tasks AS (SELECT 1 FROM tasks) SELECT 1 FROM tasks", "SELECT ON tasks"),
-        ("WITH RECURSIVE tasks AS (SELECT 1 UNION SELECT 2 FROM tasks) SELECT 1 FROM tasks", ""),
-        ("WITH tasks AS (SELECT 1) SELECT 1 FROM public.tasks", "SELECT ON tasks"),
-        ("SELECT 1 FROM tasks TABLESAMPLE system (1)", "SELECT ON tasks"),
-        ("INSERT INTO task_statuses (status) VALUES ('x')", "INSERT (status) ON task_statuses"),
+        ("WITH notes AS (SELECT id FROM members) SELECT id FROM notes", "SELECT ON members"),
+        ("WITH a AS (WITH notes AS (SELECT 1) SELECT 1 FROM notes) SELECT 1 FROM a, notes", "SELECT ON notes"),
+        ("WITH notes AS (SELECT 1 FROM notes) SELECT 1 FROM notes", "SELECT ON notes"),
+        ("WITH RECURSIVE notes AS (SELECT 1 UNION SELECT 2 FROM notes) SELECT 1 FROM notes", ""),
+        ("WITH notes AS (SELECT 1) SELECT 1 FROM public.notes", "SELECT ON notes"),
+        ("SELECT 1 FROM notes TABLESAMPLE system (1)", "SELECT ON notes"),
+        ("INSERT INTO topics (topic) VALUES ('x')", "INSERT (topic) ON topics"),
         (
-            "INSERT INTO task_statuses VALUES ('x', true, 9)",
-            "INSERT (is_done) ON task_statuses, INSERT (position) ON task_statuses, INSERT (status) ON task_statuses",
+            "INSERT INTO topics VALUES ('x', true, 9)",
+            "INSERT (is_closed) ON topics, INSERT (position) ON topics, INSERT (topic) ON topics",
         ),
-        ("INSERT INTO task_statuses DEFAULT VALUES", "INSERT (any column) ON task_statuses"),
+        ("INSERT INTO topics DEFAULT VALUES", "INSERT (any column) ON topics"),
         (
-            "INSERT INTO task_statuses (status) SELECT title FROM tasks",
-            "INSERT (status) ON task_statuses, SELECT ON tasks",
-        ),
-        (
-            "INSERT INTO task_statuses (status) VALUES ('x') RETURNING 1",
-            "INSERT (status) ON task_statuses",
+            "INSERT INTO topics (topic) SELECT title FROM notes",
+            "SELECT ON notes, INSERT (topic) ON topics",
         ),
         (
-            "INSERT INTO task_statuses (status) VALUES ('x') RETURNING *",
-            "INSERT (status) ON task_statuses, SELECT ON task_statuses",
+            "INSERT INTO topics (topic) VALUES ('x') RETURNING 1",
+            "INSERT (topic) ON topics",
         ),
         (
-            "INSERT INTO task_statuses (status) VALUES ('x') ON CONFLICT DO NOTHING",
-            "INSERT (status) ON task_statuses",
+            "INSERT INTO topics (topic) VALUES ('x') RETURNING *",
+            "INSERT (topic) ON topics, SELECT ON topics",
         ),
         (
-            "INSERT INTO task_statuses (status) VALUES ('x') ON CONFLICT (status) DO NOTHING",
-            "INSERT (status) ON task_statuses, SELECT ON task_statuses",
+            "INSERT INTO topics (topic) VALUES ('x') ON CONFLICT DO NOTHING",
+            "INSERT (topic) ON topics",
         ),
         (
-            "INSERT INTO users (id) SELECT NULL ON CONFLICT ON CONSTRAINT users_pkey DO UPDATE SET id = NULL",
-            "INSERT (id) ON users, SELECT ON users, UPDATE (id) ON users",
-        ),
-        ("UPDATE task_statuses SET position = 1", "UPDATE (position) ON task_statuses"),
-        (
-            "UPDATE task_statuses SET (position, is_done) = (SELECT 1, true)",
-            "UPDATE (is_done) ON task_statuses, UPDATE (position) ON task_statuses",
+            "INSERT INTO topics (topic) VALUES ('x') ON CONFLICT (topic) DO NOTHING",
+            "INSERT (topic) ON topics, SELECT ON topics",
         ),
         (
-            "UPDATE task_statuses SET position = position + 1",
-            "SELECT ON task_statuses, UPDATE (position) ON task_statuses",
+            "INSERT INTO members (id) SELECT NULL ON CONFLICT ON CONSTRAINT members_pkey DO UPDATE SET id = NULL",
+            "INSERT (id) ON members, SELECT ON members, UPDATE (id) ON members",
+        ),
+        ("UPDATE topics SET position = 1", "UPDATE (position) ON topics"),
+        (
+            "UPDATE topics SET (position, is_closed) = (SELECT 1, true)",
+            "UPDATE (is_closed) ON topics, UPDATE (position) ON topics",
         ),
         (
-            "UPDATE task_statuses AS s SET position = 1 WHERE s.is_done",
-            "SELECT ON task_statuses, UPDATE (position) ON task_statuses",
+            "UPDATE topics SET position = position + 1",
+            "SELECT ON topics, UPDATE (position) ON topics",
         ),
         (
-            "UPDATE task_statuses SET position = 1 FROM revocations WHERE revocations.id IS NULL",
-            "SELECT ON revocations, UPDATE (position) ON task_statuses",
+            "UPDATE topics AS s SET position = 1 WHERE s.is_closed",
+            "SELECT ON topics, UPDATE (position) ON topics",
         ),
         (
-            "UPDATE task_statuses SET position = 1 RETURNING task_statuses",
-            "SELECT ON task_statuses, UPDATE (position) ON task_statuses",
-        ),
-        ("DELETE FROM login_failures", "DELETE ON login_failures"),
-        ("DELETE FROM login_failures WHERE ctid IS NULL", "DELETE ON login_failures, SELECT ON login_failures"),
-        (
-            "DELETE FROM login_failures USING revocations WHERE revocations.id IS NULL",
-            "DELETE ON login_failures, SELECT ON revocations",
+            "UPDATE topics SET position = 1 FROM removals WHERE removals.digest IS NULL",
+            "SELECT ON removals, UPDATE (position) ON topics",
         ),
         (
-            "WITH gone AS (DELETE FROM login_failures) SELECT 1",
-            "DELETE ON login_failures",
+            "UPDATE topics SET position = 1 RETURNING topics",
+            "SELECT ON topics, UPDATE (position) ON topics",
         ),
-        ("SELECT 1 FROM users FOR KEY SHARE", "SELECT ON users, UPDATE (any column) ON users"),
+        ("DELETE FROM revisions", "DELETE ON revisions"),
+        ("DELETE FROM revisions WHERE ctid IS NULL", "DELETE ON revisions, SELECT ON revisions"),
         (
-            "SELECT 1 FROM users AS u, tasks LIMIT 1 FOR UPDATE OF u",
-            "SELECT ON tasks, SELECT ON users, UPDATE (any column) ON users",
+            "DELETE FROM revisions USING removals WHERE removals.digest IS NULL",
+            "SELECT ON removals, DELETE ON revisions",
         ),
         (
-            "SELECT 1 FROM users JOIN (SELECT 1 FROM tasks) AS t ON true LIMIT 1 FOR SHARE",
-            "SELECT ON tasks, UPDATE (any column) ON tasks, SELECT ON users, UPDATE (any column) ON users",
+            "WITH gone AS (DELETE FROM revisions) SELECT 1",
+            "DELETE ON revisions",
         ),
-        ("WITH t AS (SELECT 1 FROM tasks) SELECT 1 FROM t FOR UPDATE", "SELECT ON tasks"),
+        ("SELECT 1 FROM members FOR KEY SHARE", "SELECT ON members, UPDATE (any column) ON members"),
         (
-            "SELECT 1 FROM generate_series(1, 2), users TABLESAMPLE system (1) LIMIT 1 FOR NO KEY UPDATE",
-            "SELECT ON users, UPDATE (any column) ON users",
+            "SELECT 1 FROM members AS u, notes LIMIT 1 FOR UPDATE OF u",
+            "SELECT ON members, UPDATE (any column) ON members, SELECT ON notes",
+        ),
+        (
+            "SELECT 1 FROM members JOIN (SELECT 1 FROM notes) AS t ON true LIMIT 1 FOR SHARE",
+            "SELECT ON members, UPDATE (any column) ON members, SELECT ON notes, UPDATE (any column) ON notes",
+        ),
+        ("WITH t AS (SELECT 1 FROM notes) SELECT 1 FROM t FOR UPDATE", "SELECT ON notes"),
+        (
+            "SELECT 1 FROM generate_series(1, 2), members TABLESAMPLE system (1) LIMIT 1 FOR NO KEY UPDATE",
+            "SELECT ON members, UPDATE (any column) ON members",
         ),
     ],
 )
@@ -177,7 +192,7 @@ def test_what_a_statement_needs_is_read_out_of_it(
 
 def assert_suffices_and_is_all_needed(scratch: Connection, statement: Statement, privileges: str) -> None:
     """Ask PostgreSQL: with these the statement runs, as far as privileges go, and without any of them it does not."""
-    each = privileges.replace("(any column) ON task_statuses", "(is_done) ON task_statuses")
+    each = privileges.replace("(any column) ON topics", "(is_closed) ON topics")
     each = each.replace("(any column)", "(id)")
     grants = each.split(", ") if each else []
     with rolled_back(scratch):
@@ -204,80 +219,78 @@ def is_denied(scratch: Connection, statement: Statement) -> bool:
     return False
 
 
-def test_what_a_trigger_does_is_needed_by_who_fires_it(schema: DatabaseSchema) -> None:
-    found = reasons(BY_NAME["delete_session"], schema)
+def test_what_a_trigger_does_is_needed_by_who_fires_it(subject: Subject) -> None:
+    found = reasons(named(subject, "delete_note"), subject.schema)
 
     assert {str(privilege): reason.trigger for privilege, reason in found.items()} == {
-        "DELETE ON sessions": "",
-        "SELECT ON sessions": "",
-        "INSERT (id) ON revocations": "sessions_revoke of sessions",
-        "INSERT (expires_at) ON revocations": "sessions_revoke of sessions",
-        "SELECT ON revocations": "sessions_revoke of sessions",
+        "DELETE ON notes": "",
+        "SELECT ON notes": "",
+        "INSERT (digest) ON removals": "notes_note_removal of notes",
+        "SELECT ON removals": "notes_note_removal of notes",
     }
 
 
 @on_each_postgresql
-def test_what_a_foreign_key_does_is_needed_by_nobody(scratch: Connection) -> None:
+def test_what_a_foreign_key_does_is_needed_by_nobody(subject: Subject) -> None:
+    scratch = subject.connection
     with rolled_back(scratch):
-        scratch.execute(b"REVOKE ALL ON tasks, sessions, spent_refresh_tokens, idempotency_records FROM task_app")
-        scratch.execute(b"SET LOCAL ROLE task_app")
-        plan = explain(scratch, BY_NAME["delete_user"], analyse=True)
+        scratch.execute(b"REVOKE ALL ON notes, revisions FROM notes_app")
+        scratch.execute(b"SET LOCAL ROLE notes_app")
+        plan = explain(scratch, named(subject, "delete_member"), analyse=True)
         scratch.execute(b"RESET ROLE")
 
         assert plan["Actual Rows"] == 1
-        orphans = scratch.execute(b"SELECT FROM tasks WHERE user_id NOT IN (SELECT id FROM users)")
+        orphans = scratch.execute(b"SELECT FROM notes WHERE member_id NOT IN (SELECT id FROM members)")
         assert orphans.rowcount == 0
 
 
 @on_each_postgresql
-def test_the_triggers_of_a_cascade_need_what_they_do_up_to_postgresql_17(
-    scratch: Connection, schema: DatabaseSchema
-) -> None:
+def test_the_triggers_of_a_cascade_need_what_they_do_up_to_postgresql_17(subject: Subject) -> None:
+    scratch, delete_member = subject.connection, named(subject, "delete_member")
     with rolled_back(scratch):
-        scratch.execute(b"REVOKE INSERT (id, expires_at) ON revocations FROM task_app")
-        scratch.execute(b"SET LOCAL ROLE task_app")
+        scratch.execute(b"REVOKE INSERT (digest) ON removals FROM notes_app")
+        scratch.execute(b"SET LOCAL ROLE notes_app")
         if scratch.info.server_version >= 180000:
-            explain(scratch, BY_NAME["delete_user"], analyse=True)
+            explain(scratch, delete_member, analyse=True)
         else:
-            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="revocations"):
-                explain(scratch, BY_NAME["delete_user"], analyse=True)
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="removals"):
+                explain(scratch, delete_member, analyse=True)
 
-    assert sorted(map(str, needed(BY_NAME["delete_user"], schema))) == [
-        "DELETE ON users",
-        "INSERT (expires_at) ON revocations",
-        "INSERT (id) ON revocations",
-        "SELECT ON revocations",
-        "SELECT ON users",
+    assert sorted(map(str, needed(delete_member, subject.schema))) == [
+        "DELETE ON members",
+        "INSERT (digest) ON removals",
+        "SELECT ON members",
+        "SELECT ON removals",
     ]
 
 
 FUNCTION = "CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql {} AS $$ BEGIN {} RETURN NEW; END; $$"
-TRIGGER = "CREATE TRIGGER planted {} ON task_statuses FOR EACH ROW EXECUTE FUNCTION planted()"
-MOVE = "UPDATE task_statuses SET position = 1"
+TRIGGER = "CREATE TRIGGER planted {} ON topics FOR EACH ROW EXECUTE FUNCTION planted()"
+MOVE = "UPDATE topics SET position = 1"
 
 
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ("PERFORM 1 FROM users;", "SELECT ON users"),
-        ("NEW.position := (SELECT count(*) FROM users);", "SELECT ON users"),
-        ("NEW.position = (SELECT count(*) FROM users);", "SELECT ON users"),
-        ("IF EXISTS (SELECT FROM users) THEN NULL; END IF;", "SELECT ON users"),
+        ("PERFORM 1 FROM members;", "SELECT ON members"),
+        ("NEW.position := (SELECT count(*) FROM members);", "SELECT ON members"),
+        ("NEW.position = (SELECT count(*) FROM members);", "SELECT ON members"),
+        ("IF EXISTS (SELECT FROM members) THEN NULL; END IF;", "SELECT ON members"),
         (
-            "DELETE FROM users;",
-            "DELETE ON users, INSERT (expires_at) ON revocations, INSERT (id) ON revocations, SELECT ON revocations",
+            "DELETE FROM members;",
+            "DELETE ON members, INSERT (digest) ON removals, SELECT ON removals",
         ),
-        ("UPDATE task_statuses SET is_done = true;", "UPDATE (is_done) ON task_statuses"),
-        ("UPDATE task_statuses SET position = 2;", "UPDATE (position) ON task_statuses"),
+        ("UPDATE topics SET is_closed = true;", "UPDATE (is_closed) ON topics"),
+        ("UPDATE topics SET position = 2;", "UPDATE (position) ON topics"),
     ],
 )
-def test_the_body_of_a_trigger_is_read(scratch: Connection, write: Write, body: str, expected: str) -> None:
-    with rolled_back(scratch):
-        scratch.execute(FUNCTION.format("", body).encode())
-        scratch.execute(TRIGGER.format("BEFORE UPDATE").encode())
-        found = {str(one) for one in needed(write(MOVE), read_schema(scratch))}
+def test_the_body_of_a_trigger_is_read(subject: Subject, write: Write, body: str, expected: str) -> None:
+    with rolled_back(subject.connection):
+        subject.connection.execute(FUNCTION.format("", body).encode())
+        subject.connection.execute(TRIGGER.format("BEFORE UPDATE").encode())
+        found = {str(one) for one in needed(write(MOVE), schema_of(subject))}
 
-    assert found == {*expected.split(", "), "UPDATE (position) ON task_statuses"}
+    assert found == {*expected.split(", "), "UPDATE (position) ON topics"}
 
 
 @pytest.mark.parametrize(
@@ -285,59 +298,59 @@ def test_the_body_of_a_trigger_is_read(scratch: Connection, write: Write, body: 
     [
         ("", "BEFORE UPDATE", True),
         ("", "AFTER UPDATE OF position", True),
-        ("", "AFTER UPDATE OF is_done", False),
+        ("", "AFTER UPDATE OF is_closed", False),
         ("", "BEFORE INSERT OR DELETE", False),
         ("SECURITY DEFINER", "BEFORE UPDATE", False),
     ],
 )
 def test_only_a_trigger_that_is_fired_and_does_not_run_as_its_owner_counts(
-    scratch: Connection, write: Write, options: str, event: str, *, fires: bool
+    subject: Subject, write: Write, options: str, event: str, *, fires: bool
 ) -> None:
-    with rolled_back(scratch):
-        scratch.execute(FUNCTION.format(options, "PERFORM 1 FROM users;").encode())
-        scratch.execute(TRIGGER.format(event).encode())
-        found = {str(one) for one in needed(write(MOVE), read_schema(scratch))}
+    with rolled_back(subject.connection):
+        subject.connection.execute(FUNCTION.format(options, "PERFORM 1 FROM members;").encode())
+        subject.connection.execute(TRIGGER.format(event).encode())
+        found = {str(one) for one in needed(write(MOVE), schema_of(subject))}
 
-    assert ("SELECT ON users" in found) == fires
+    assert ("SELECT ON members" in found) == fires
 
 
-def test_a_foreign_key_fires_what_is_after_its_change_and_not_what_is_before(scratch: Connection, write: Write) -> None:
-    with rolled_back(scratch):
-        scratch.execute(b"ALTER TABLE tasks DROP CONSTRAINT tasks_status_fkey")
-        scratch.execute(b"ALTER TABLE tasks ADD FOREIGN KEY (status) REFERENCES task_statuses ON UPDATE CASCADE")
-        scratch.execute(FUNCTION.format("", "PERFORM 1 FROM users;").encode())
-        scratch.execute(
-            b"CREATE TRIGGER planted AFTER UPDATE OF status ON tasks FOR EACH ROW EXECUTE FUNCTION planted()"
+def test_a_foreign_key_fires_what_is_after_its_change_and_not_what_is_before(subject: Subject, write: Write) -> None:
+    with rolled_back(subject.connection):
+        subject.connection.execute(b"ALTER TABLE notes DROP CONSTRAINT notes_topic_fkey")
+        subject.connection.execute(b"ALTER TABLE notes ADD FOREIGN KEY (topic) REFERENCES topics ON UPDATE CASCADE")
+        subject.connection.execute(FUNCTION.format("", "PERFORM 1 FROM members;").encode())
+        subject.connection.execute(
+            b"CREATE TRIGGER planted AFTER UPDATE OF topic ON notes FOR EACH ROW EXECUTE FUNCTION planted()"
         )
-        schema = read_schema(scratch)
+        schema = schema_of(subject)
 
     moved = needed(write(MOVE), schema)
-    renamed = needed(write("UPDATE task_statuses SET status = 'x'"), schema)
+    renamed = needed(write("UPDATE topics SET topic = 'x'"), schema)
 
-    assert sorted(map(str, moved)) == ["UPDATE (position) ON task_statuses"]
-    # A BEFORE trigger of tasks reads task_statuses, as the owner of tasks.
-    assert sorted(map(str, renamed)) == ["SELECT ON users", "UPDATE (status) ON task_statuses"]
+    assert sorted(map(str, moved)) == ["UPDATE (position) ON topics"]
+    # A BEFORE trigger of notes reads topics, as the owner of notes.
+    assert sorted(map(str, renamed)) == ["SELECT ON members", "UPDATE (topic) ON topics"]
 
 
-def test_a_function_of_our_own_needs_what_is_in_it(scratch: Connection, write: Write) -> None:
-    with rolled_back(scratch):
-        body = "BEGIN RETURN (SELECT count(*) FROM users); END;"
-        scratch.execute(f"CREATE FUNCTION planted() RETURNS bigint LANGUAGE plpgsql AS $${body}$$".encode())
+def test_a_function_of_our_own_needs_what_is_in_it(subject: Subject, write: Write) -> None:
+    with rolled_back(subject.connection):
+        body = "BEGIN RETURN (SELECT count(*) FROM members); END;"
+        subject.connection.execute(f"CREATE FUNCTION planted() RETURNS bigint LANGUAGE plpgsql AS $${body}$$".encode())
 
-        assert [str(one) for one in needed(write("SELECT planted()"), read_schema(scratch))] == ["SELECT ON users"]
+        assert [str(one) for one in needed(write("SELECT planted()"), schema_of(subject))] == ["SELECT ON members"]
 
 
 @pytest.mark.parametrize(
     ("sql", "change", "why"),
     [
         (
-            "MERGE INTO tasks USING users ON false WHEN MATCHED THEN DELETE",
+            "MERGE INTO notes USING members ON false WHEN MATCHED THEN DELETE",
             "",
             "a MERGE needs to be granted: write INSERT, UPDATE or DELETE",
         ),
         (
             "SELECT planted()",
-            "CREATE FUNCTION planted() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users'",
+            "CREATE FUNCTION planted() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM members'",
             "planted() needs to be granted: write it in PL/pgSQL",
         ),
         (
@@ -352,48 +365,45 @@ def test_what_cannot_be_read_is_a_fault(
 ) -> None:
     statement = write(sql)
 
-    assert faults_after(change, statements=[*STATEMENTS, statement]) == [
-        f"{statement.file}:1 planted: Cannot tell what {why}."
-    ]
+    assert faults_after(change, also=statement) == [f"{statement.file}:1 planted: Cannot tell what {why}."]
 
 
 def test_what_cannot_be_read_is_told_to_who_asks(schema: DatabaseSchema, write: Write) -> None:
-    statement = write("MERGE INTO tasks USING users ON false WHEN MATCHED THEN DELETE")
+    statement = write("MERGE INTO notes USING members ON false WHEN MATCHED THEN DELETE")
 
     with pytest.raises(CheckError, match="Cannot tell what a MERGE needs"):
         needed(statement, schema)
 
 
 @pytest.mark.parametrize(
-    ("grant", "name", "words", "need"),
+    ("grant", "place", "need"),
     [
-        ("SELECT ON task_statuses", "get_task_status", "FROM task_statuses", "SELECT ON task_statuses"),
-        ("UPDATE (description) ON tasks", "update_task", "description = CASE", "UPDATE (description) ON tasks"),
+        ("SELECT ON members", "create_member: members (email", "SELECT ON members"),
+        ("UPDATE (body) ON notes", "update_note: body = CASE", "UPDATE (body) ON notes"),
         (
-            "INSERT (id) ON revocations",
-            "update_client_revoked",
-            "clients\nSET",
-            "INSERT (id) ON revocations, for its trigger clients_revoke of clients",
+            "INSERT (digest) ON removals",
+            "delete_member: members\nWHERE",
+            "INSERT (digest) ON removals, for its trigger notes_note_removal of notes",
         ),
         (
-            "UPDATE (expires_at) ON revocations",
-            "purge_revocations",
-            "FROM revocations\n        WHERE",
-            "UPDATE (any column) ON revocations, to lock rows",
+            "UPDATE (expires_at) ON revisions",
+            "purge_revisions: FROM revisions\n        WHERE",
+            "UPDATE (any column) ON revisions, to lock rows",
         ),
     ],
 )
 def test_a_grant_that_is_missing_is_a_fault_of_the_first_statement_that_needs_it(
-    faults_after: FaultsAfter, grant: str, name: str, words: str, need: str
+    subject: Subject, faults_after: FaultsAfter, grant: str, place: str, need: str
 ) -> None:
-    statement = BY_NAME[name]
+    name, _, words = place.partition(": ")
+    statement = named(subject, name)
     line = statement.sql_lines[statement.sql[: statement.sql.index(words)].count("\n")]
 
-    (diagnostic,) = faults_after(f"REVOKE {grant} FROM task_app")
+    (diagnostic,) = faults_after(f"REVOKE {grant} FROM notes_app")
 
     assert diagnostic == (
-        f"{statement.file}:{line} {name}: Needs {need}, which task_app has not been granted: add a migration with GRANT"
-        f" {grant} TO task_app."
+        f"{statement.file}:{line} {name}: Needs {need}, which notes_app has not been granted: add a migration with"
+        f" GRANT {grant} TO notes_app."
     )
 
 
@@ -401,84 +411,87 @@ def test_a_grant_that_is_missing_is_a_fault_of_the_first_statement_that_needs_it
     ("change", "told", "remedy"),
     [
         (
-            "GRANT UPDATE (id) ON tasks TO task_app",
-            "task_app has UPDATE (id) ON tasks, which no statement needs",
-            "REVOKE UPDATE (id) ON tasks FROM task_app",
+            "GRANT UPDATE (id) ON notes TO notes_app",
+            "notes_app has UPDATE (id) ON notes, which no statement needs",
+            "REVOKE UPDATE (id) ON notes FROM notes_app",
         ),
         (
-            "GRANT UPDATE (id) ON revocations TO task_app",
-            "task_app has UPDATE (id) ON revocations, which no statement needs",
-            "REVOKE UPDATE (id) ON revocations FROM task_app",
+            "GRANT UPDATE (number) ON revisions TO notes_app",
+            "notes_app has UPDATE (number) ON revisions, which no statement needs",
+            "REVOKE UPDATE (number) ON revisions FROM notes_app",
         ),
         (
-            "GRANT SELECT (id) ON tasks TO task_app",
-            "task_app has SELECT (id) ON tasks, which no statement needs",
-            "REVOKE SELECT (id) ON tasks FROM task_app",
+            "GRANT SELECT (id) ON notes TO notes_app",
+            "notes_app has SELECT (id) ON notes, which no statement needs",
+            "REVOKE SELECT (id) ON notes FROM notes_app",
         ),
         (
-            "GRANT INSERT ON users TO task_app",
-            "task_app has INSERT ON users, of which the statements need some columns only",
-            "REVOKE INSERT ON users FROM task_app and GRANT INSERT (email, password_hash) ON users TO task_app",
+            "GRANT INSERT ON members TO notes_app",
+            "notes_app has INSERT ON members, of which the statements need some columns only",
+            "REVOKE INSERT ON members FROM notes_app and GRANT INSERT (email, password_hash) ON members TO notes_app",
         ),
         (
-            "GRANT TRUNCATE ON tasks TO task_app",
-            "task_app has TRUNCATE ON tasks, which no statement needs",
-            "REVOKE TRUNCATE ON tasks FROM task_app",
+            "GRANT TRUNCATE ON notes TO notes_app",
+            "notes_app has TRUNCATE ON notes, which no statement needs",
+            "REVOKE TRUNCATE ON notes FROM notes_app",
         ),
         (
-            "CREATE VIEW everything AS SELECT * FROM users; GRANT SELECT ON everything TO task_app",
-            "task_app has SELECT ON everything, which no statement needs",
-            "REVOKE SELECT ON everything FROM task_app",
+            "CREATE VIEW everything AS SELECT * FROM members; GRANT SELECT ON everything TO notes_app",
+            "notes_app has SELECT ON everything, which no statement needs",
+            "REVOKE SELECT ON everything FROM notes_app",
         ),
         (
-            "GRANT INSERT ON tasks TO task_readonly",
-            "task_readonly has INSERT ON tasks, and may only read",
-            "REVOKE INSERT ON tasks FROM task_readonly",
+            "GRANT INSERT ON notes TO notes_readonly",
+            "notes_readonly has INSERT ON notes, and may only read",
+            "REVOKE INSERT ON notes FROM notes_readonly",
         ),
         (
-            "GRANT SELECT (password_hash) ON users TO task_readonly",
-            "task_readonly may read users.password_hash, which is secret",
-            "REVOKE SELECT (password_hash) ON users FROM task_readonly",
+            "GRANT SELECT (password_hash) ON members TO notes_readonly",
+            "notes_readonly may read members.password_hash, which is secret",
+            "REVOKE SELECT (password_hash) ON members FROM notes_readonly",
         ),
         (
-            "GRANT SELECT ON users TO task_readonly",
-            "task_readonly may read all of users, where password_hash is secret",
+            "GRANT SELECT ON members TO notes_readonly",
+            "notes_readonly may read all of members, where password_hash is secret",
             (
-                "GRANT SELECT (id, email, created_at, updated_at) ON users TO task_readonly,"
-                " after REVOKE SELECT ON users FROM task_readonly"
+                "GRANT SELECT (id, email, created_at, updated_at) ON members TO notes_readonly,"
+                " after REVOKE SELECT ON members FROM notes_readonly"
             ),
         ),
         (
-            "GRANT SELECT (title) ON tasks TO PUBLIC",
-            "Everybody has SELECT (title) ON tasks",
-            "REVOKE SELECT (title) ON tasks FROM PUBLIC",
+            "GRANT SELECT (title) ON notes TO PUBLIC",
+            "Everybody has SELECT (title) ON notes",
+            "REVOKE SELECT (title) ON notes FROM PUBLIC",
         ),
     ],
 )
 def test_a_grant_that_is_too_much_is_a_fault(faults_after: FaultsAfter, change: str, told: str, remedy: str) -> None:
-    assert faults_after(*change.split("; ")) == [f"migrations/{ROLES.name}:1: {told}: add a migration with {remedy}."]
+    # That everybody has something no migration says.
+    place = "migrations:1" if "PUBLIC" in change else f"migrations/{ROLES.name}:1"
+
+    assert faults_after(*change.split("; ")) == [f"{place}: {told}: add a migration with {remedy}."]
 
 
 def test_a_grant_that_may_be_passed_on_is_a_fault(faults_after: FaultsAfter) -> None:
-    (diagnostic,) = faults_after("GRANT DELETE ON tasks TO task_app WITH GRANT OPTION")
+    (diagnostic,) = faults_after("GRANT DELETE ON notes TO notes_app WITH GRANT OPTION")
 
     assert diagnostic == (
-        f"migrations/{ROLES.name}:{line_of('GRANT SELECT, DELETE ON tasks')}: task_app may grant DELETE ON tasks to"
-        " others: add a migration with REVOKE GRANT OPTION FOR DELETE ON tasks FROM task_app."
+        f"migrations/{ROLES.name}:{line_of('GRANT SELECT, DELETE ON notes')}: notes_app may grant DELETE ON notes to"
+        " others: add a migration with REVOKE GRANT OPTION FOR DELETE ON notes FROM notes_app."
     )
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("ALTER ROLE task_app SUPERUSER", "task_app is a superuser"),
-        ("ALTER ROLE task_app CREATEROLE", "task_app may create roles"),
-        ("ALTER ROLE task_app CREATEDB", "task_app may create databases"),
-        ("ALTER ROLE task_app REPLICATION", "task_app may replicate"),
-        ("ALTER ROLE task_app BYPASSRLS", "task_app bypasses row security"),
-        ("GRANT CREATE ON SCHEMA public TO task_app", "task_app may create in schema public"),
-        ("GRANT pg_read_all_data TO task_readonly", "task_readonly is a member of pg_read_all_data"),
-        ("CREATE VIEW mine AS SELECT 1; ALTER VIEW mine OWNER TO task_app", "task_app owns view mine"),
+        ("ALTER ROLE notes_app SUPERUSER", "notes_app is a superuser"),
+        ("ALTER ROLE notes_app CREATEROLE", "notes_app may create roles"),
+        ("ALTER ROLE notes_app CREATEDB", "notes_app may create databases"),
+        ("ALTER ROLE notes_app REPLICATION", "notes_app may replicate"),
+        ("ALTER ROLE notes_app BYPASSRLS", "notes_app bypasses row security"),
+        ("GRANT CREATE ON SCHEMA public TO notes_app", "notes_app may create in schema public"),
+        ("GRANT pg_read_all_data TO notes_readonly", "notes_readonly is a member of pg_read_all_data"),
+        ("CREATE VIEW mine AS SELECT 1; ALTER VIEW mine OWNER TO notes_app", "notes_app owns view mine"),
     ],
 )
 def test_a_power_that_is_not_granted_by_name_is_a_fault(faults_after: FaultsAfter, change: str, told: str) -> None:
@@ -489,34 +502,50 @@ def test_a_power_that_is_not_granted_by_name_is_a_fault(faults_after: FaultsAfte
     ]
 
 
-def test_a_grant_that_is_too_much_is_shown_where_it_was_written(faults_after: FaultsAfter) -> None:
-    fewer = [one for one in STATEMENTS if one.name not in {"delete_task", "list_applied_migrations", "create_user"}]
+def test_a_grant_that_is_too_much_is_shown_where_it_was_written(subject: Subject, faults_after: FaultsAfter) -> None:
+    unused = {"create_member", "delete_revisions", "purge_revisions"}
+    fewer = [one for one in subject.statements if one.name not in unused]
 
     assert [diagnostic.partition(", which")[0] for diagnostic in faults_after(statements=fewer)] == [
-        f"migrations/{ROLES.name}:{line_of(text)}: task_app has {privilege}"
+        f"migrations/{ROLES.name}:{line_of(text)}: notes_app has {privilege}"
         for text, privilege in (
-            ("GRANT SELECT ON _yoyo_migration TO task_app", "SELECT ON _yoyo_migration"),
-            ("GRANT SELECT, DELETE ON tasks", "DELETE ON tasks"),
-            ("GRANT SELECT, INSERT (email", "INSERT (email) ON users"),
-            ("GRANT SELECT, INSERT (email", "INSERT (password_hash) ON users"),
+            ("GRANT SELECT, INSERT (email", "INSERT (email) ON members"),
+            ("GRANT SELECT, INSERT (email", "INSERT (password_hash) ON members"),
+            ("GRANT SELECT, INSERT (member_id, note_id", "DELETE ON revisions"),
+            ("GRANT SELECT, INSERT (member_id, note_id", "UPDATE (expires_at) ON revisions"),
         )
     ]
 
 
-def test_a_grant_without_which_nothing_fails_is_a_fault(faults_after: FaultsAfter) -> None:
-    # Its trigger acts when a client is revoked, which a new secret is not.
-    found = faults_after(statements=[BY_NAME["update_client_secret"]])
+def test_the_line_of_a_grant_is_the_last_that_gives_it(
+    subject: Subject, faults_after: FaultsAfter, copy: Project
+) -> None:
+    (copy.migrations / "9999.grant-again.sql").write_text(
+        f"-- {'ä' * 80}\nGRANT SELECT, DELETE\nON revisions\nTO notes_app;\n"
+        "DO $$\nBEGIN\n    GRANT UPDATE (expires_at) ON revisions TO notes_app;\nEND;\n$$;\n"
+        "REVOKE ALL ON revisions FROM notes_app;\n",
+        encoding="utf-8",
+    )
+    fewer = [one for one in subject.statements if one.name not in {"delete_revisions", "purge_revisions"}]
 
-    assert [diagnostic for diagnostic in found if "Without" in diagnostic] == [
-        f"migrations/{ROLES.name}:{line_of('GRANT SELECT, INSERT (id, expires_at)')}: Without {privilege} no statement"
-        " fails, though update_client_secret would seem to need it: write an example with which one of them does, or"
-        f" add a migration with REVOKE {privilege} FROM task_app."
-        for privilege in (
-            "INSERT (expires_at) ON revocations",
-            "INSERT (id) ON revocations",
-            "SELECT ON revocations",
-        )
+    found = faults_after(statements=fewer, project=copy)
+
+    assert [diagnostic.partition(": ")[0] for diagnostic in found] == [
+        "migrations/9999.grant-again.sql:3",
+        "migrations/9999.grant-again.sql:7",
     ]
+
+
+def test_a_grant_without_which_nothing_fails_is_a_fault(subject: Subject, faults_after: FaultsAfter) -> None:
+    # Its trigger reads topics when the topic is another one, which that of the example is not.
+    found = faults_after(statements=[named(subject, "update_note")])
+
+    (diagnostic,) = (diagnostic for diagnostic in found if "Without" in diagnostic)
+    assert diagnostic == (
+        f"migrations/{ROLES.name}:{line_of('GRANT SELECT ON topics')}: Without SELECT ON topics no statement fails,"
+        " though update_note would seem to need it: write an example with which one of them does, or add a migration"
+        " with REVOKE SELECT ON topics FROM notes_app."
+    )
 
 
 @pytest.mark.parametrize(
@@ -529,56 +558,61 @@ def test_a_grant_without_which_nothing_fails_is_a_fault(faults_after: FaultsAfte
         (
             "SELECT pg_ls_waldir() AS file",
             (
-                "Fails as task_app: permission denied for function pg_ls_waldir, which is more than what its tables and"
-                " their triggers need: do without it."
+                "Fails as notes_app: permission denied for function pg_ls_waldir, which is more than what its tables"
+                " and their triggers need: do without it."
             ),
         ),
     ],
 )
-def test_a_statement_that_task_app_cannot_run_is_a_fault(
+def test_a_statement_that_the_role_cannot_run_is_a_fault(
     write: Write, faults_after: FaultsAfter, sql: str, message: str
 ) -> None:
     statement = write(sql)
 
-    assert faults_after(statements=[*STATEMENTS, statement]) == [f"{statement.file}:1 planted: {message}"]
+    assert faults_after(also=statement) == [f"{statement.file}:1 planted: {message}"]
 
 
-def test_a_statement_that_has_no_examples_is_left_to_other_checks(tmp_path: Path, faults_after: FaultsAfter) -> None:
-    (tmp_path / "planted.sql").write_text("-- name: planted(id)\nSELECT id FROM tasks WHERE id = :id;\n")
+def test_a_statement_that_has_no_examples_is_left_to_other_checks(plant: Plant, faults_after: FaultsAfter) -> None:
+    (statement,) = plant("-- name: planted(id)\nSELECT id FROM notes WHERE id = :id;\n")
 
-    assert faults_after(statements=[*STATEMENTS, *read_statements(tmp_path)]) == []
+    assert faults_after(also=statement) == []
 
 
 def test_an_extension_may_show_everybody_what_is_its(faults_after: FaultsAfter) -> None:
     assert faults_after("CREATE EXTENSION pg_stat_statements") == []
 
 
-def test_bytes_and_what_is_named_so_are_secret(schema: DatabaseSchema) -> None:
-    secret = {
-        f"{table.name}.{column.name}"
-        for table in schema.tables.values()
+@pytest.mark.parametrize(
+    ("name", "type_", "secret"),
+    [
+        ("password", "text", True),
+        ("password_hash", "text", True),
+        ("api_key", "character varying(40)", True),
+        ("salt", "text", True),
+        ("session_token", "uuid", True),
+        ("secret", "text", True),
+        ("picture", "bytea", True),
+        ("token_expires_at", "timestamp with time zone", False),
+        ("monkey", "text", False),
+        ("title", "character varying(200)", False),
+    ],
+)
+def test_bytes_and_what_is_named_so_are_secret(name: str, type_: str, *, secret: bool) -> None:
+    assert is_secret(Column(name, type_, not_null=True, default_value=None, comment=None)) == secret
+
+
+def test_who_may_only_read_can_read_no_secret(subject: Subject) -> None:
+    scratch = subject.connection
+    secrets = [
+        (table.name, column.name)
+        for table in subject.schema.tables.values()
         for column in table.columns.values()
         if table.is_ours and is_secret(column)
-    }
+    ]
 
-    assert secret == {
-        "clients.previous_secret_hash",
-        "clients.secret_hash",
-        "idempotency_records.body",
-        "idempotency_records.fingerprint",
-        "idempotency_records.key",
-        "login_failures.subject",
-        "sessions.successor_salt",
-        "sessions.token_hash",
-        "spent_refresh_tokens.token_hash",
-        "users.password_hash",
-    }
-
-
-def test_who_may_only_read_can_read_no_secret(scratch: Connection, schema: DatabaseSchema) -> None:
+    assert secrets == [("members", "password_hash"), ("removals", "digest")]
     with rolled_back(scratch):
-        scratch.execute(b"SET LOCAL ROLE task_readonly")
-        for table in filter(lambda table: table.is_ours, schema.tables.values()):
-            for column in filter(is_secret, table.columns.values()):
-                with pytest.raises(psycopg.errors.InsufficientPrivilege), rolled_back(scratch):
-                    scratch.execute(f"SELECT {column.name} FROM {table.name}".encode())
+        scratch.execute(b"SET LOCAL ROLE notes_readonly")
+        for table, column in secrets:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), rolled_back(scratch):
+                scratch.execute(f"SELECT {column} FROM {table}".encode())
