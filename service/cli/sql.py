@@ -127,7 +127,8 @@ def catalogue(*, only_check: bool, configuration: Path | None) -> None:
         # Another project's are written where it lies.
         folder = Path() if configuration is None else configuration if configuration.is_dir() else configuration.parent
         contents = {folder / "docs" / name: text for name, text in made.items()}
-        write_or_compare(contents, "make catalogue", only_check=only_check)
+        command = f"python -m service sql catalogue --config {configuration}" if configuration else "make catalogue"
+        write_or_compare(contents, command, only_check=only_check)
 
 
 def _project(configuration: Path | None) -> Any:  # noqa: ANN401 -- a service.sqlcheck.project.Project

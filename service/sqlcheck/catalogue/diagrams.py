@@ -175,7 +175,7 @@ def _depths(tables: Sequence[TableEntry]) -> dict[str, int]:
 def _places(table: TableEntry, depths: Mapping[str, int]) -> dict[str, int]:
     """Return at which of its columns each key has its line, if it has one: no two at the same.
 
-    Of several the last tells most: the first is the user's, in every key of a table that has one.
+    Of several the last tells most: the first is the owner's, in every key of a table that has one.
     """
     found, taken = dict[str, int](), set[str]()
     for key in sorted(table.foreign_keys, key=lambda key: len(key.columns)):

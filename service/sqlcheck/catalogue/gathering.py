@@ -53,7 +53,12 @@ def gather(subject: Subject, run_by: Mapping[str, Sequence[str]] | None = None) 
     used = indexes.uses(subject)
     granted = {privilege for needed in needs.values() for privilege in needed}
     ours = [table for table in schema.tables.values() if table.is_ours]
+    project = subject.project
     return Catalogue(
+        sql=project.names["sql"],
+        migrations=project.names["migrations"],
+        owners=project.owner.table,
+        role=project.roles.app,
         version=connection.info.server_version // 10000,
         queries=queries,
         tables=tuple(read_table(table, schema, queries, used, granted) for table in ours),
@@ -150,7 +155,7 @@ def _about(statement: Statement, promised: Returns, column: str) -> str:
 
 
 def _limits(statement: Statement, schema: DatabaseSchema) -> Iterator[str]:
-    """Yield the comparisons that limit a statement to one user, and the value that each row gets which is added."""
+    """Yield the comparisons that limit a statement to one owner, and the value that each row gets which is added."""
     for node in limits(statement, schema):
         if isinstance(node, ast.A_Expr | ast.ParamRef):
             yield named(str(RawStream()(node)), statement.parameters)

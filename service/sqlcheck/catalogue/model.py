@@ -92,8 +92,8 @@ class QueryEntry:
         rows: how many rows it gives, in words.
         about: what it is for.
         promises: what stands behind `Returns:`, `Raises:` and `Plan:`, as far as it does.
-        exemption: why it is not limited to one user; empty where it is, or need not be.
-        limits: what limits it to one user.
+        exemption: why it is not limited to one owner; empty where it is, or need not be.
+        limits: what limits it to one owner.
         sql: the statement, as its file has it.
         parameters: in the order of its name.
         outputs: the columns that it gives.
@@ -210,7 +210,7 @@ class TableEntry:
         comment: what it is for.
         owner: the column that says whose a row is; empty where rows are nobody's in particular.
         columns, constraints, foreign_keys, indexes, triggers: what it has.
-        grants: what the service needs on it.
+        grants: what all queries together need on it.
         used_by: the queries that use it, by what they do, in the order of `VERBS`; with the trigger that does it.
     """
 
@@ -231,12 +231,20 @@ class Catalogue:
     """The catalogue: all that is told of the queries and of the tables of a project.
 
     Attributes:
+        sql: the folder of the queries.
+        migrations: the folder of the migrations.
+        owners: the table of those who own rows.
+        role: the role that runs the queries.
         version: the major version of the PostgreSQL that it was gathered from.
         queries: in the order of the files.
         tables: those that migrations make, in alphabetical order.
-        others: the tables beside them, which yoyo keeps.
+        others: the tables beside them, which no migration makes.
     """
 
+    sql: str
+    migrations: str
+    owners: str
+    role: str
     version: int
     queries: tuple[QueryEntry, ...]
     tables: tuple[TableEntry, ...]
@@ -258,7 +266,7 @@ class Catalogue:
 
     @property
     def exemptions(self) -> list[QueryEntry]:
-        """The queries that are not limited to one user, and say why."""
+        """The queries that are not limited to one owner, and say why."""
         return [query for query in self.queries if query.exemption]
 
     @property
