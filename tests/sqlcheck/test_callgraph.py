@@ -6,11 +6,11 @@ from textwrap import dedent
 
 import pytest
 
-from service.sqlcheck.catalogue.callers import queries_of_each
-from service.sqlcheck.catalogue.callgraph import ANY, Package
+from service.sqlcheck.catalogue.callers import Run, queries_of_each, read_package
+from service.sqlcheck.catalogue.callgraph import ANY
 from service.sqlcheck.diagnostics import CheckError
+from service.sqlcheck.project import Callers
 
-Run = Mapping[str, frozenset[str]]
 Read = Callable[..., Run]
 
 PLACED = {"GET /": {"create_order"}}
@@ -25,8 +25,8 @@ def read(tmp_path: Path) -> Read:
             file = tmp_path / "shop" / f"{name}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(dedent(text))
-        package = Package(tmp_path / "shop", "shop.sql.queries", without=["shop.checks"])
-        return queries_of_each(package, jobs or {})
+        described = Callers("shop", "shop.sql.queries", "shop", ("shop.checks",), jobs or {})
+        return queries_of_each(read_package(tmp_path, described), described)
 
     return read
 
@@ -196,11 +196,21 @@ def test_decorators_and_middlewares_are_around_their_routes(read: Read) -> None:
                     await named.get_token()
 
                 def create_app():
+                    named.get_version()
                     return web.Application(middlewares=[authenticate], client_max_size=1)
+            """,
+            "cli": """
+                import click
+                from shop.app import create_app
+
+                @click.command()
+                def serve():
+                    create_app().run()
             """,
         }
     )
     assert run == {
+        "shop serve": {"get_version"},
         "POST /alias/{id}": {"create_key", "get_token"},
         "POST /orders/{id}": {"create_key", "get_token"},
         "DELETE /orders/{id}": {"delete_order", "get_token"},
@@ -257,13 +267,13 @@ def test_a_command_is_told_of_as_one_types_it(read: Read) -> None:
         }
     )
     assert run == {
-        "python -m service": frozenset(),
-        "python -m service count": {"count_orders"},
-        "python -m service orders": frozenset(),
-        "python -m service orders list": {"list_orders"},
-        "python -m service orders old": frozenset(),
-        "python -m service orders old drop": {"delete_orders"},
-        "python -m service tidy-up": {"purge_orders"},
+        "shop": frozenset(),
+        "shop count": {"count_orders"},
+        "shop orders": frozenset(),
+        "shop orders list": {"list_orders"},
+        "shop orders old": frozenset(),
+        "shop orders old drop": {"delete_orders"},
+        "shop tidy-up": {"purge_orders"},
     }
 
 
@@ -290,19 +300,19 @@ _JOB = {
 def test_what_starts_a_job_does_not_run_its_queries(read: Read) -> None:
     assert read(_JOB, {"shop.jobs.again_and_again": "every hour"}) == {
         "every hour": {"purge_orders"},
-        "python -m service serve": {"get_version"},
+        "shop serve": {"get_version"},
     }
 
 
 def test_a_job_that_nobody_has_named_counts_as_what_starts_it(read: Read) -> None:
-    assert read(_JOB) == {"python -m service serve": {"get_version", "purge_orders"}}
+    assert read(_JOB) == {"shop serve": {"get_version", "purge_orders"}}
 
 
 def test_a_job_that_has_another_name_by_now_is_refused(read: Read) -> None:
     with pytest.raises(CheckError) as refused:
         read(_JOB, {"shop.jobs.hourly": "every hour"})
     assert str(refused.value) == (
-        "There is no background job shop.jobs.hourly: name it in service/sqlcheck/catalogue/callers.py as it is now."
+        "There is no background job shop.jobs.hourly: name it in [tool.sqlcheck.callers.jobs] as it is now."
     )
 
 

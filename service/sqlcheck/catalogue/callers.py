@@ -2,7 +2,8 @@
 
 Routes and commands are found in the source, by the decorators of aiohttp and click that make them, and `callgraph` says
 where each leads. What is around a handler counts as its route's: its own decorators, and each middleware. A route that
-lends a connection, and a command that starts the service, do not run the queries of the jobs that do this.
+lends a connection does not run the queries of the job that looks after connections; nor does a command that starts the
+service run those of its jobs and of its middlewares.
 """
 
 import ast
@@ -16,7 +17,6 @@ from service.sqlcheck.diagnostics import CheckError
 from service.sqlcheck.project import Callers, Project
 
 _ROUTE_TABLE: Final = "aiohttp.web.RouteTableDef"
-
 
 Run = Mapping[str, frozenset[str]]
 """The queries that each route, command and job runs, `ANY` among them where it may be each."""
@@ -75,7 +75,7 @@ def queries_of_each(package: Package, callers: Callers) -> Run:
     starts = {text: {name} for name, text in callers.jobs.items()}
     starts |= {route: {handler, *around} for route, handler in _routes(package)}
     starts |= {command: {function} for command, function in _commands(package, callers.program)}
-    return {who: package.queries_from(names, stops=callers.jobs) for who, names in starts.items()}
+    return {who: package.queries_from(names, stops=callers.jobs.keys() | around) for who, names in starts.items()}
 
 
 def _routes(package: Package) -> Iterator[tuple[str, str]]:
