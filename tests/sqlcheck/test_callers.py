@@ -1,273 +1,215 @@
-"""Who runs each query: what is read in the source is what PostgreSQL is sent by each route, command and job."""
+"""Who runs each query: what is read in the source is what PostgreSQL is sent by each route, command and job.
+
+It is shown on the example's program, which is run here. Of the service it is only asked whether anything is left out.
+"""
 
 import asyncio
-import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, chdir, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import click
+import psycopg
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application, Request, RouteDef
 from click.testing import CliRunner
-from structlog.testing import capture_logs
+from psycopg.sql import SQL, Identifier
 
-from service import purging
-from service.accounts.passwords import Passwords
 from service.cli import main
-from service.database import embedded, pool
-from service.database.pool import Database
-from service.database.queries import queries, read_queries
+from service.database import embedded
 from service.dsn import Dsn
-from service.http.app_keys import DATABASE
 from service.resources import resource_folder
-from service.settings import Settings
-from service.sqlcheck.catalogue.callers import JOBS, callers, queries_of_each, read_service
+from service.sqlcheck.catalogue.callers import Run, callers, queries_of_each, read_package
 from service.sqlcheck.catalogue.callgraph import ANY
-from tests.conftest import PASSWORD, Answer, Api, Service, connected, started
-from tests.processes import VARIABLES
+from service.sqlcheck.diagnostics import CheckError
+from service.sqlcheck.project import Callers, Project, read_project
+from service.sqlcheck.reading.statements import read_statements
+from service.sqlcheck.trial.scratch import scratch_database
+from tests.conftest import Service
 from tests.sharing import *  # noqa: F403 -- fixtures
 from tests.sharing import on_one_postgresql, until
+from tests.sqlcheck.example.notebook.cli import main as notebook
+from tests.sqlcheck.example.notebook.web import create_app, routes
 
 pytestmark = on_one_postgresql
 
-UNSEEN = {
-    # Asked when the list of a service client is empty, and service.http.oauth_scopes lets no client have this path.
-    ("GET /api/tasks", "get_user"),
-}
-"""What the source tells of and no request can do."""
-
-_NAMES = tuple(query.name for query in read_queries(resource_folder("sql")))
-_CALLERS = callers(_NAMES)
-_TOLD = {(who, name) for name, told in _CALLERS.items() for who in told}
-_LISTENING, _LENDING, _PURGING = (JOBS[name] for name in sorted(JOBS))
-_EXECUTED = re.compile(r"\[(\d+)\] LOG:  execute [^:]+: \w+ /\* (\w+) \*/")
-_LISTENERS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'task-service listener' AND datname = $1"
-_CREATING, _CHANGING, _REMOVING = ({"Idempotency-Key": f"8e03978e-{number}"} for number in range(3))
-_STALE = {"If-Match": '"99"'}
+_TOP = resource_folder("sql").parent
+_EXECUTED = re.compile(r"LOG:  execute [^:]+: \w+ /\* (\w+) \*/")
+_EMAIL = "me@example.com"
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What PostgreSQL was sent, as its own log tells: while who was at work, by which process, and the query."""
+    """What PostgreSQL was sent, as its own log tells: while who was at work, and the query."""
 
+    dsn: Dsn
     log: Path
     asked: set[str] = field(default_factory=set)
-    seen: set[tuple[str, int, str]] = field(default_factory=set)
-    listeners: set[int] = field(default_factory=set)
-
-    @property
-    def pairs(self) -> set[tuple[str, str]]:
-        """Who ran which query: a listener listens whoever is at work."""
-        return {(_LISTENING if pid in self.listeners else who, name) for who, pid, name in self.seen}
-
-    def note(self, who: str, began: int) -> None:
-        """Note what has been run since the log was so long; PostgreSQL logs a statement before it answers."""
-        with self.log.open() as log:
-            log.seek(began)
-            self.seen.update((who, int(pid), name) for pid, name in _EXECUTED.findall(log.read()))
+    pairs: set[tuple[str, str]] = field(default_factory=set)
 
     @contextmanager
     def noting(self, who: str) -> Iterator[None]:
-        """Note what is run while the block runs."""
-        self.asked.add(who)
+        """Note what is run while the block runs; PostgreSQL logs a statement before it answers."""
         began = self.log.stat().st_size
         yield
-        self.note(who, began)
+        self.asked.add(who)
+        self.pairs.update((who, name) for name in self.executed(began))
 
-    async def ask(self, api: Api, route: str, body: Any = None, *, status: int, id_: str = "", **sent: Any) -> Answer:
+    def executed(self, began: int) -> list[str]:
+        """Return what has been run since the log was so long."""
+        with self.log.open() as log:
+            log.seek(began)
+            return _EXECUTED.findall(log.read())
+
+    async def ask(self, client: TestClient[Request, Application], route: str, status: int, **sent: str) -> None:
         """Send a request of a route, and note what it runs."""
         method, path = route.split(" ")
-        path = re.sub(r"{(\w+)}", lambda name: {"user_id": str(api.user_id)}.get(name[1], id_), path)
         with self.noting(route):
-            answer = await api.send(method, path, body, **sent)
-        assert answer.status == status, (route, answer.text)
-        return answer
+            answer = await client.request(method, path.format_map(sent), params=sent)
+            assert answer.status == status, await answer.text()
 
-    async def run(self, dsn: Dsn, command: str, *args: str) -> str:
-        """Run a command, note what it runs, and return what it prints."""
-        variables = {**dict.fromkeys(VARIABLES), "APP_ENV": "production", "DATABASE_URL": dsn.libpq_url}
-        with self.noting(f"python -m service {command}"):
+    async def run(self, command: str, *args: str) -> None:
+        """Run a command, and note what it runs."""
+        with self.noting(f"python -m notebook {command}"):
             # In a thread, since a command has an event loop of its own.
-            result = await asyncio.to_thread(CliRunner().invoke, main, [*command.split(), *args], env=variables)
+            words = [*command.split(), self.dsn.asyncpg_url, *args]
+            result = await asyncio.to_thread(CliRunner().invoke, notebook, words)
         assert result.exit_code == 0, result.output
-        return result.stdout
-
-    @asynccontextmanager
-    async def serving(self, settings: Settings, dsn: Dsn) -> AsyncIterator[Service]:
-        """Start the service, note what that runs, and learn which process serves its listener."""
-        began = self.log.stat().st_size
-        async with started(settings, dsn) as service, connected(dsn) as connection:
-            self.listeners.update(row["pid"] for row in await connection.fetch(_LISTENERS, dsn.database))
-            self.note("python -m service serve", began)
-            yield service
 
 
 @pytest.fixture(scope="module")
-async def watch(
-    postgres: embedded.Server, shared_dsn: Dsn, settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Watch:
-    """Ask every route all that leads to another query, and run the commands and the jobs that run any."""
-    watch = Watch(postgres.folder / "server.log")
-    async with connected(postgres.dsn) as administrator:
-        for option in ("log_statement = 'all'", "log_parameter_max_length = 0"):
-            await administrator.execute(f"ALTER DATABASE {shared_dsn.database} SET {option}")
-    # Their own hashes cost less than those of the service, which renews one for it.
-    async with watch.serving(replace(settings, bcrypt_cost=5), shared_dsn) as service, aiohttp.ClientSession() as http:
-        anybody = Api(http, service.url)
-        user = await _account(watch, anybody, service, settings, shared_dsn)
-        await _pages(watch, user, service, shared_dsn)
-        await _tasks(watch, user, "/api/tasks")
-        with chdir(tmp_path_factory.mktemp("nothing")):
-            await _clients(watch, user, shared_dsn)
-        await watch.ask(user, "DELETE /api/users/me", status=204)
-        await _jobs(watch, service.app[DATABASE])
+def watch(postgres: embedded.Server, project: Project) -> Iterator[Watch]:
+    """A database for the program, which commits what it does, on a server that logs whatever it is sent."""
+    with scratch_database(project, postgres.dsn) as connection:
+        dsn = replace(postgres.dsn, database=connection.info.dbname)
+        database = Identifier(connection.info.dbname)
+        for option in (SQL("log_statement = 'all'"), SQL("log_parameter_max_length = 0")):
+            connection.execute(SQL("ALTER DATABASE {} SET {}").format(database, option))
+        yield Watch(dsn, postgres.folder / "server.log")
+
+
+@pytest.fixture(scope="module")
+async def watched(watch: Watch) -> Watch:
+    """The same, when all has been done that leads to another query."""
+    with psycopg.connect(watch.dsn.libpq_url) as connection:
+        [(member, note)] = connection.execute(
+            "SELECT member_id, id FROM notes WHERE title = 'About the plants' AND body IS NOT NULL LIMIT 1"
+        ).fetchall()
+    with watch.noting("python -m notebook serve"):
+        server = TestServer(create_app(watch.dsn.asyncpg_url, purging_seconds=3600))
+        await server.start_server()
+    async with TestClient(server, headers={"Member": str(member)}) as client:
+        await watch.ask(client, "GET /notes", 200)
+        await watch.ask(client, "GET /notes", 200, topic="draft")
+        await watch.ask(client, "GET /topics", 200)
+        for status in (204, 404):
+            await watch.ask(client, "DELETE /notes/{id}", status, id=str(note))
+    await watch.run("purge")
+    await watch.run("members remove", _EMAIL)
     return watch
 
 
-async def _account(watch: Watch, anybody: Api, service: Service, settings: Settings, dsn: Dsn) -> Api:
-    """Do all that can be done with an account, but for its end."""
-    email, login, refresh = "alice@example.com", "POST /api/auth/login", "POST /api/auth/refresh"
-    right, wrong = ({"email": email, "password": password} for password in (PASSWORD, PASSWORD[:-1]))
-    registered = await watch.ask(anybody, "POST /api/auth/register", right, status=201)
-    await watch.ask(anybody, login, wrong, status=401)
-    passwords = Passwords(settings.password_pepper, settings.bcrypt_cost)
-    password_hash = await passwords.hash(PASSWORD)
-    passwords.close()
-    await queries.create_user(service.app[DATABASE], email="old@example.com", password_hash=password_hash)
-    await watch.ask(anybody, login, {**right, "email": "old@example.com"}, status=200)
-
-    spent = (await watch.ask(anybody, login, right, status=200)).body["refresh_token"]
-    for _ in range(2):  # the second time its successor is given once more
-        live = (await watch.ask(anybody, refresh, {"refresh_token": spent}, status=200)).body["refresh_token"]
-    async with connected(dsn) as connection:
-        await connection.execute("UPDATE spent_refresh_tokens SET spent_at = spent_at - interval '1 minute'")
-    await watch.ask(anybody, refresh, {"refresh_token": spent}, status=401)
-    await watch.ask(anybody, "POST /api/auth/logout", {"refresh_token": live}, status=204)
-
-    logged_in = await watch.ask(anybody, login, right, status=200)
-    user = replace(anybody, token=logged_in.body["access_token"], user_id=registered.body["id"])
-    for current, status in ((PASSWORD[:-1], 422), (PASSWORD, 204)):
-        change = {"current_password": current, "new_password": "another horse battery staple"}
-        await watch.ask(user, "POST /api/users/me/password", change, status=status)
-    return user
-
-
-async def _pages(watch: Watch, user: Api, service: Service, dsn: Dsn) -> None:
-    """Get whatever is got without saying more, and ask for readiness after a migration too."""
-    for route in _routes_of(service):
-        if route.startswith("GET ") and "{" not in route and route != "GET /api/tasks":
-            await watch.ask(user, route, status=307 if route == "GET /" else 200, allow_redirects=False)
-    await watch.ask(user, "GET /docs/{file}", status=200, id_="page.css")
-    await watch.ask(user, "GET /problems/{code}", status=200, id_="not_found")
-    async with connected(dsn) as connection:
-        await connection.execute("INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('-', 'later')")
-    await watch.ask(user, "GET /health/ready", status=200)
-
-
-async def _tasks(watch: Watch, caller: Api, tasks: str) -> None:
-    """Do with tasks all that leads to another query; at first there are none."""
-    for order in ("-created_at", "created_at"):
-        for what in ({}, {"completed": "false"}, {"q": "plants"}):
-            await watch.ask(caller, f"GET {tasks}", status=200, params={"sort": order, **what})
-    await watch.ask(caller, f"GET {tasks}", status=422, params={"status": "nope"})
-    agreeing = {"title": "Water the plants", "status": "complete", "completed": True}
-    await watch.ask(caller, f"POST {tasks}", agreeing, status=201)
-    created = await watch.ask(caller, f"POST {tasks}", agreeing, status=201, headers=_CREATING)
-    task = f"{tasks}/{{id}}"
-    id_ = created.body["id"]
-    await watch.ask(caller, f"GET {task}", status=200, id_=id_)
-    await watch.ask(caller, f"PATCH {task}", agreeing, status=412, id_=id_, headers=_STALE)
-    await watch.ask(caller, f"PATCH {task}", agreeing, status=200, id_=id_, headers=_CHANGING)
-    await watch.ask(caller, f"DELETE {task}", status=412, id_=id_, headers=_STALE)
-    await watch.ask(caller, f"DELETE {task}", status=204, id_=id_, headers=_REMOVING)
-
-
-async def _clients(watch: Watch, user: Api, dsn: Dsn) -> None:
-    """Run the commands, and what a service client does that one of them has made."""
-    scopes = ("--scope", "tasks:read", "--scope", "tasks:write")
-    told = json.loads(await watch.run(dsn, "clients create", "reporting", *scopes, "--json"))
-    form = {"grant_type": "client_credentials", "client_id": told["client_id"], "client_secret": told["client_secret"]}
-    granted = await watch.ask(replace(user, token=None), "POST /api/auth/token", status=200, data=form)
-    async with connected(dsn) as connection:
-        await connection.execute("DELETE FROM tasks")
-    await _tasks(watch, replace(user, token=granted.body["access_token"]), "/api/{user_id}/tasks")
-    await watch.run(dsn, "clients list")
-    await watch.run(dsn, "clients rotate", "reporting")
-    await watch.run(dsn, "clients revoke", "reporting")
-    await watch.run(dsn, "purge")
-
-
-async def _jobs(watch: Watch, database: Database) -> None:
-    """Let the jobs do at once what they do now and then."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool, "_TRUSTED_IDLE_SECONDS", 0.0)
-        with watch.noting(_LENDING):
-            async with database.connection():
-                pass
-    with pytest.MonkeyPatch.context() as patch, watch.noting(_PURGING), capture_logs() as events:
+async def test_whoever_runs_a_query_is_told_of_and_whoever_is_told_of_runs_it(watched: Watch, project: Project) -> None:
+    (job,) = _described(project).jobs.values()
+    async with TestServer(create_app(watched.dsn.asyncpg_url, purging_seconds=0.01)):
+        began = watched.log.stat().st_size
 
         async def has_purged() -> bool:
-            return any(event["event"] == "purged" for event in events)
+            return bool(watched.executed(began))
 
-        patch.setattr(purging, "_INTERVAL_SECONDS", 0.01)
-        async with purging.purging(database):
-            await until(has_purged, seconds=5)
+        with watched.noting(job):
+            await until(has_purged, seconds=10)
+
+    told = callers(project, [statement.name for statement in read_statements(project)])
+    assert {(who, name) for name, run_by in told.items() for who in run_by} == watched.pairs
 
 
-def _routes_of(service: Service) -> set[str]:
-    """Return the routes as the application has them; HEAD comes with each GET."""
-    return {
-        f"{route.method} {route.resource.canonical}"
-        for route in service.app.router.routes()
-        if route.resource and route.method != "HEAD"
+async def test_every_route_and_command_was_asked(watched: Watch, project: Project) -> None:
+    served = {f"{one.method} {one.path}" for one in routes if isinstance(one, RouteDef)}
+    looked_at = served | _commands_of(notebook, "python -m notebook")
+    assert _run(project).keys() == looked_at | set(_described(project).jobs.values())
+    # A group runs nothing by itself.
+    assert looked_at - watched.asked == {"python -m notebook", "python -m notebook members"}
+
+
+def test_who_runs_a_query_is_told_in_the_order_of_the_alphabet_and_of_one_that_nobody_runs_too(copy: Project) -> None:
+    for method in ("post", "get", "patch"):
+        _add_route(copy, method, "/b", "queries.lock_member")
+    _add_route(copy, "get", "/a", "queries.get_note")
+    assert callers(copy, ["lock_member", "get_note", "get_topic"]) == {
+        "lock_member": ["GET /b", "PATCH /b", "POST /b"],
+        "get_note": ["GET /a"],
+        "get_topic": [],
     }
 
 
-def _commands_of(group: click.Group, path: str = "python -m service") -> set[str]:
+def test_who_may_run_any_query_is_told_of_with_each(copy: Project) -> None:
+    _add_route(copy, "get", "/any", "getattr(queries, request.query['name'])")
+    assert ANY in _run(copy)["GET /any"]
+    assert callers(copy, ["lock_member", "get_topic"]) == {"lock_member": ["GET /any"], "get_topic": ["GET /any"]}
+
+
+def test_nobody_is_told_of_where_no_program_is_described(project: Project) -> None:
+    assert callers(replace(project, callers=None), ["get_note"]) == {"get_note": []}
+
+
+def test_a_program_may_be_installed_elsewhere(project: Project) -> None:
+    described = Callers("service", "service.database.queries.queries", "python -m service")
+    assert read_package(project.folder, described).name == "service"
+
+
+def test_a_program_that_is_nowhere_is_refused(project: Project) -> None:
+    with pytest.raises(CheckError) as refused:
+        read_package(project.folder, Callers("notebooks", "notebooks.queries", "python -m notebooks"))
+    assert str(refused.value) == ("There is no package notebooks: name it in [tool.sqlcheck.callers] as it is now.")
+
+
+def test_a_part_of_the_program_may_be_left_out(project: Project) -> None:
+    without = read_package(project.folder, replace(_described(project), without=("notebook",)))
+    assert list(without.definitions) == []
+
+
+async def test_every_route_command_and_job_of_the_service_is_looked_at(service: Service) -> None:
+    product = read_project(_TOP)
+    served = {(one.method, one.resource.canonical) for one in service.app.router.routes() if one.resource}
+    # HEAD comes with each GET.
+    served_routes = {f"{method} {path}" for method, path in served if method != "HEAD"}
+    commands = _commands_of(main, "python -m service")
+    assert _run(product).keys() == served_routes | commands | set(_described(product).jobs.values())
+
+
+def test_every_query_of_the_service_is_run_by_somebody() -> None:
+    product = read_project(_TOP)
+    told = callers(product, [statement.name for statement in read_statements(product)])
+    assert [name for name, run_by in told.items() if not run_by] == []
+
+
+def _described(project: Project) -> Callers:
+    assert project.callers
+    return project.callers
+
+
+def _run(project: Project) -> Run:
+    """Return the queries that each route, command and job of a project's program runs."""
+    described = _described(project)
+    return queries_of_each(read_package(project.folder, described), described)
+
+
+def _add_route(project: Project, method: str, path: str, query: str) -> None:
+    """Give the program a route that runs a query."""
+    source = project.folder / "notebook" / "web.py"
+    handler = (
+        f"@routes.{method}({path!r})\nasync def {method}{path.replace('/', '_')}(request):\n    await {query}(None)"
+    )
+    source.write_text(f"{source.read_text()}\n\n{handler}\n")
+
+
+def _commands_of(group: click.Group, path: str) -> set[str]:
     """Return the commands as click has them, groups too."""
     below = {f"{path} {name}": command for name, command in group.commands.items()}
     return {path}.union(
         *(_commands_of(one, name) if isinstance(one, click.Group) else {name} for name, one in below.items())
     )
-
-
-def test_whoever_runs_a_query_is_told_of(watch: Watch) -> None:
-    assert watch.pairs - _TOLD == set()
-
-
-def test_whoever_is_told_of_runs_the_query(watch: Watch) -> None:
-    assert _TOLD - watch.pairs == UNSEEN
-
-
-async def test_every_route_was_asked(watch: Watch, service: Service) -> None:
-    assert _routes_of(service) - watch.asked == set()
-
-
-async def test_every_route_command_and_job_is_looked_at(service: Service) -> None:
-    looked_at = queries_of_each(read_service(), JOBS).keys()
-    assert looked_at == _routes_of(service) | _commands_of(main) | set(JOBS.values())
-
-
-def test_every_query_is_run_by_somebody() -> None:
-    assert [name for name, told in _CALLERS.items() if not told] == []
-
-
-def test_who_runs_a_query_is_told_in_the_order_of_the_alphabet_and_of_one_that_nobody_runs_too() -> None:
-    run = {"PATCH /b": frozenset({"get_b"}), "GET /b": frozenset({"get_a", "get_b"}), "POST /b": frozenset[str]()}
-    assert callers(["get_b", "get_a", "get_c"], run) == {
-        "get_b": ["GET /b", "PATCH /b"],
-        "get_a": ["GET /b"],
-        "get_c": [],
-    }
-
-
-def test_who_may_run_any_query_is_told_of_with_each() -> None:
-    assert callers(["get_a", "get_b"], {"GET /": frozenset({ANY})}) == {"get_a": ["GET /"], "get_b": ["GET /"]}
-
-
-def test_the_checks_themselves_do_not_count() -> None:
-    assert [name for name in read_service().definitions if name.startswith("service.sqlcheck")] == []
