@@ -8,7 +8,6 @@ from typing import Final
 from pglast import ast
 from pglast.enums import ObjectType
 
-from service.migrate.files import read_migrations
 from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.lint.scripts import Script, ScriptStatement, read_scripts
 from service.sqlcheck.project import Project
@@ -49,10 +48,9 @@ class Origins:
         self._texts: dict[str, str] = {}
         self._named: dict[str, Origin] = {}
         self._granted: dict[tuple[str, Privilege], Origin] = {}
-        for migration in read_migrations(project.migrations, check=False):
-            for script in read_scripts(migration):
-                if not script.is_rollback:
-                    self._add(f"{project.names['migrations']}/{script.path.name}", script)
+        for script in read_scripts(project):
+            if not script.is_rollback:
+                self._add(project.place(script.path), script)
 
     def of(self, name: str) -> Origin:
         """Return where an index or a constraint was made."""
