@@ -402,7 +402,7 @@ def test_a_grant_that_is_missing_is_a_fault_of_the_first_statement_that_needs_it
     (diagnostic,) = faults_after(f"REVOKE {grant} FROM notes_app")
 
     assert diagnostic == (
-        f"{statement.file}:{line} {name}: Needs {need}, which notes_app has not been granted: add a migration with"
+        f"{statement.file}:{line} {name}: Needs {need}, which notes_app has not been granted: have a migration say"
         f" GRANT {grant} TO notes_app."
     )
 
@@ -469,7 +469,7 @@ def test_a_grant_that_is_too_much_is_a_fault(faults_after: FaultsAfter, change: 
     # That everybody has something no migration says.
     place = "migrations:1" if "PUBLIC" in change else f"migrations/{ROLES.name}:1"
 
-    assert faults_after(*change.split("; ")) == [f"{place}: {told}: add a migration with {remedy}."]
+    assert faults_after(*change.split("; ")) == [f"{place}: {told}: have a migration say {remedy}."]
 
 
 def test_a_grant_that_may_be_passed_on_is_a_fault(faults_after: FaultsAfter) -> None:
@@ -477,7 +477,7 @@ def test_a_grant_that_may_be_passed_on_is_a_fault(faults_after: FaultsAfter) -> 
 
     assert diagnostic == (
         f"migrations/{ROLES.name}:{line_of('GRANT SELECT, DELETE ON notes')}: notes_app may grant DELETE ON notes to"
-        " others: add a migration with REVOKE GRANT OPTION FOR DELETE ON notes FROM notes_app."
+        " others: have a migration say REVOKE GRANT OPTION FOR DELETE ON notes FROM notes_app."
     )
 
 
@@ -543,8 +543,8 @@ def test_a_grant_without_which_nothing_fails_is_a_fault(subject: Subject, faults
     (diagnostic,) = (diagnostic for diagnostic in found if "Without" in diagnostic)
     assert diagnostic == (
         f"migrations/{ROLES.name}:{line_of('GRANT SELECT ON topics')}: Without SELECT ON topics no statement fails,"
-        " though update_note would seem to need it: write an example with which one of them does, or add a migration"
-        " with REVOKE SELECT ON topics FROM notes_app."
+        " though update_note would seem to need it: write an example with which one of them does, or have a migration"
+        " say REVOKE SELECT ON topics FROM notes_app."
     )
 
 

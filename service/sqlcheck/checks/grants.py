@@ -124,7 +124,7 @@ def _missing(needs: _Needs, granted: set[Privilege], schema: DatabaseSchema, app
             grant = replace(need, column=[*schema.tables[need.table].columns][-1]) if need.column == ANY else need
             yield statement.diagnostic(
                 _CHECK,
-                f"Needs {need}{why}, which {app} has not been granted: add a migration with GRANT {grant} TO {app}.",
+                f"Needs {need}{why}, which {app} has not been granted: have a migration say GRANT {grant} TO {app}.",
                 why_needed.node,
             )
 
@@ -139,13 +139,13 @@ def _superfluous(needs: _Needs, unneeded: set[Privilege], app: str) -> Iterator[
                 app,
                 privilege,
                 f"{app} has {privilege}, of which the statements need some columns only:"
-                f" add a migration with {_revoking(privilege, app)} and GRANT {narrow} TO {app}.",
+                f" have a migration say {_revoking(privilege, app)} and GRANT {narrow} TO {app}.",
             )
         else:
             yield _Excess(
                 app,
                 privilege,
-                f"{app} has {privilege}, which no statement needs: add a migration with {_revoking(privilege, app)}.",
+                f"{app} has {privilege}, which no statement needs: have a migration say {_revoking(privilege, app)}.",
             )
 
 
@@ -195,7 +195,7 @@ def _unproven(
                 app,
                 privilege,
                 f"Without {privilege} no statement fails, though {names} would seem to need it: write an example with"
-                f" which one of them does, or add a migration with {_revoking(privilege, app)}.",
+                f" which one of them does, or have a migration say {_revoking(privilege, app)}.",
             )
 
 
@@ -225,9 +225,9 @@ def _of_readonly(granted: set[Privilege], schema: DatabaseSchema, readonly: str)
         table = schema.tables.get(privilege.table)
         secret = _secret_columns(table) if table and table.is_ours else []
         if privilege.verb != "SELECT":
-            told = f"{readonly} has {privilege}, and may only read: add a migration with "
+            told = f"{readonly} has {privilege}, and may only read: have a migration say "
         elif privilege.column in secret:
-            told = f"{readonly} may read {privilege.table}.{privilege.column}, which is secret: add a migration with "
+            told = f"{readonly} may read {privilege.table}.{privilege.column}, which is secret: have a migration say "
         elif table and secret and privilege.column is None:
             told = (
                 f"{readonly} may read all of {table.name}, where {', '.join(secret)} is secret: add a migration"
@@ -249,10 +249,10 @@ def _open_columns(table: Table) -> str:
 def _of_anybody(grants: Iterable[_Grant]) -> Iterator["_Excess"]:
     for grant in grants:
         if grant.role == PUBLIC:
-            told = f"Everybody has {grant.privilege}: add a migration with {_revoking(grant.privilege, PUBLIC)}."
+            told = f"Everybody has {grant.privilege}: have a migration say {_revoking(grant.privilege, PUBLIC)}."
             yield _Excess(PUBLIC, grant.privilege, told)
         elif grant.is_grantable:
-            told = f"{grant.role} may grant {grant.privilege} to others: add a migration with REVOKE GRANT OPTION FOR"
+            told = f"{grant.role} may grant {grant.privilege} to others: have a migration say REVOKE GRANT OPTION FOR"
             yield _Excess(grant.role, grant.privilege, f"{told} {grant.privilege} FROM {grant.role}.")
 
 
