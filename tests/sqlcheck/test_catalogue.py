@@ -6,31 +6,28 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations, pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.generated import drifted
-from service.resources import resource_folder
-from service.sqlcheck.catalogue.callers import JOBS, queries_of_each, read_service
+from service.sqlcheck.catalogue.callers import callers
 from service.sqlcheck.catalogue.diagrams import Box, Diagram, Line, draw
-from service.sqlcheck.catalogue.documents import write
+from service.sqlcheck.catalogue.documents import make, write
 from service.sqlcheck.catalogue.gathering import gather
 from service.sqlcheck.catalogue.highlighting import pieces
 from service.sqlcheck.catalogue.model import Catalogue, ColumnEntry, ForeignKey, QueryEntry, TableEntry
 from service.sqlcheck.catalogue.steps import named, read_plan
 from service.sqlcheck.diagnostics import CheckError
+from service.sqlcheck.project import Project
 from service.sqlcheck.reading.schema import read_schema
-from service.sqlcheck.reading.statements import Statement, read_statements
+from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.execution import rolled_back
-from service.sqlcheck.trial.scratch import Connection
 from tests.sharing import on_one_postgresql
+from tests.sqlcheck.conftest import Plant
 
 pytestmark = on_one_postgresql
 
-_TOP = Path(__file__).parents[2]
 _VOID = {"br", "input", "meta"}
 # What HTML closes by itself.
 _CLOSED = {"td", "th", "thead", "tr"}
@@ -106,51 +103,64 @@ def _schemas(draw_one: st.DrawFn) -> list[TableEntry]:
     return tables
 
 
-@pytest.fixture(scope="session")
-def statements() -> list[Statement]:
-    """The statements of the service."""
-    return read_statements(resource_folder("sql"))
-
-
 @pytest.fixture(scope="module")
-def catalogue(statements: list[Statement], scratch: Connection) -> Catalogue:
-    """The catalogue of the service."""
-    return gather(statements, scratch)
+def catalogue(subject: Subject) -> Catalogue:
+    """The catalogue of the example."""
+    return gather(subject)
 
 
 @pytest.fixture(scope="module")
 def contents(catalogue: Catalogue) -> dict[str, str]:
-    """What the files of the service's catalogue should say."""
+    """What the files of the example's catalogue should say."""
     return write(catalogue)
 
 
 @pytest.fixture(scope="module")
 def page(contents: dict[str, str]) -> Page:
-    """The page of the service's catalogue."""
+    """The page of the example's catalogue."""
     return Page(contents["queries.html"])
 
 
-def test_the_files_in_docs_are_what_sql_and_migrations_make_of_them(contents: dict[str, str]) -> None:
-    assert drifted({_TOP / "docs" / name: text for name, text in contents.items()}, "make catalogue") == []
+@pytest.fixture
+def changed(subject: Subject) -> Iterator[Subject]:
+    """The example, for a test that changes its schema."""
+    with rolled_back(subject.connection):
+        yield subject
+
+
+def test_it_says_the_same_wherever_it_is_made(subject: Subject, copy: Project) -> None:
+    for file in copy.sql.glob("*.sql"):
+        if file.name != "topics.sql":
+            file.unlink()
+    few = [statement for statement in subject.statements if statement.file == "sql/topics.sql"]
+    assert make(copy) == write(gather(replace(subject, statements=few)))
+
+
+def test_it_names_nothing_that_is_of_another_project(contents: dict[str, str]) -> None:
+    for text in contents.values():
+        told = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", text, flags=re.DOTALL)
+        assert not set(re.findall(r"\w+", told.lower())) & {"task", "tasks", "user", "users", "service", "yoyo"}
+        assert "notes_app" in told
 
 
 def test_every_query_table_index_constraint_trigger_and_caller_has_its_place(
-    statements: list[Statement], scratch: Connection, page: Page, contents: dict[str, str]
+    subject: Subject, page: Page, contents: dict[str, str]
 ) -> None:
-    tables = [table for table in read_schema(scratch).tables.values() if table.is_ours]
-    places = {f"query-{statement.name}" for statement in statements} | {f"table-{table.name}" for table in tables}
+    tables = [table for table in subject.schema.tables.values() if table.is_ours]
+    places = {f"query-{one.name}" for one in subject.statements} | {f"table-{table.name}" for table in tables}
     for table in tables:
         places |= {f"index-{name}" for name in table.indexes}
         places |= {f"constraint-{name}" for name in table.constraints}
         places |= {f"trigger-{name}" for name in table.triggers}
     assert places <= page.ids.keys()
     assert [name for name, count in page.ids.items() if count > 1] == []
-    run = {who for who, queries in queries_of_each(read_service(), JOBS).items() if queries}
-    assert run
-    for name in run | {place.partition("-")[2] for place in places}:
+    run_by = callers(subject.project, [one.name for one in subject.statements]).values()
+    told = {who for each in run_by for who in each}
+    assert told
+    for name in told | {place.partition("-")[2] for place in places}:
         assert name in page.text
         assert name in contents["queries.md"]
-    print(f"{len(places)} places and {len(run)} callers")  # noqa: T201 -- the figure
+    print(f"{len(places)} places and {len(told)} callers")  # noqa: T201 -- the figure
 
 
 def test_every_link_leads_somewhere(page: Page, contents: dict[str, str]) -> None:
@@ -163,103 +173,156 @@ def test_every_link_leads_somewhere(page: Page, contents: dict[str, str]) -> Non
 
 
 def test_a_query_shows_its_sql_its_plan_its_grants_and_what_runs_it(catalogue: Catalogue) -> None:
-    query = _query(catalogue, "update_task")
-    assert (query.file, query.rows) == ("sql/tasks.sql", "one row or none")
-    assert query.sql.startswith("UPDATE tasks\nSET\n    title = coalesce(:title, title),")
-    assert query.limits == ("user_id = :user_id",)
+    query = _query(catalogue, "update_note")
+    assert (query.file, query.rows) == ("sql/notes.sql", "one row or none")
+    assert query.sql.startswith("UPDATE notes\nSET\n    title = coalesce(:title, title),")
+    assert query.limits == ("member_id = :member_id",)
     assert [(one.name, one.type, one.is_nullable, one.source) for one in query.parameters][:3] == [
-        ("user_id", "uuid", False, "TaskAtVersions.user_id"),
-        ("id", "uuid", False, "TaskAtVersions.id"),
-        ("versions", "bigint[]", True, "TaskAtVersions.versions"),
+        ("member_id", "uuid", False, "NoteAtVersions.member_id"),
+        ("id", "uuid", False, "NoteAtVersions.id"),
+        ("versions", "bigint[]", True, "NoteAtVersions.versions"),
     ]
     assert [(one.name, one.type, one.is_nullable, one.origin) for one in query.outputs][2:4] == [
-        ("title", "varchar(200)", False, "tasks.title"),
-        ("description", "varchar(2000)", True, "tasks.description"),
+        ("title", "varchar(200)", False, "notes.title"),
+        ("body", "varchar(2000)", True, "notes.body"),
     ]
     assert all(one.about for one in query.parameters)
     assert all(one.about for one in query.outputs)
     write_step, read_step = query.plan.walk()
-    assert (write_step.kind, write_step.table) == ("Update", "tasks")
-    assert (read_step.kind, read_step.index) == ("Index Scan", "tasks_pkey")
-    assert read_step.details["Index Cond"] == "(user_id = :user_id) AND (id = :id)"
+    assert (write_step.kind, write_step.table) == ("Update", "notes")
+    assert (read_step.kind, read_step.index) == ("Index Scan", "notes_pkey")
+    assert read_step.details["Index Cond"] == "(member_id = :member_id) AND (id = :id)"
     assert [(str(grant), grant.trigger) for grant in query.grants] == [
-        ("SELECT, UPDATE (title, description, status) ON tasks", ""),
-        ("SELECT ON task_statuses", "tasks_set_updated_at of tasks"),
+        ("SELECT, UPDATE (title, body, topic) ON notes", ""),
+        ("SELECT ON topics", "notes_set_updated_at of notes"),
     ]
-    assert query.callers == ("PATCH /api/tasks/{id}", "PATCH /api/{user_id}/tasks/{id}")
+    assert query.callers == ()
+    assert _query(catalogue, "delete_note").callers == ("DELETE /notes/{id}",)
+
+
+def test_a_table_says_whose_its_rows_are(contents: dict[str, str]) -> None:
+    markdown, page = contents["queries.md"], Page(contents["queries.html"])
+    assert "Each row is an owner, told by `id`." in markdown
+    assert markdown.count("Each row belongs to one of [members](#members), by `member_id`.") == 2
+    assert page.text.count("each row is an owner: id") == 1
+    assert page.text.count("each row has an owner: member_id") == 2
+
+
+def test_a_setting_that_feeds_a_parameter_is_told_by_its_name(catalogue: Catalogue) -> None:
+    (ttl,) = (one for one in _query(catalogue, "create_revision").parameters if one.name == "ttl")
+    assert (ttl.source, ttl.about, ttl.is_nullable) == ("Settings.revision_ttl", "The setting REVISION_TTL.", False)
 
 
 def test_what_is_deleted_along_with_a_row_is_told_of(catalogue: Catalogue) -> None:
-    uses = {(use.table, use.trigger): use.verbs for use in _query(catalogue, "delete_user").uses}
+    uses = {(use.table, use.trigger): use.verbs for use in _query(catalogue, "delete_member").uses}
     assert uses == {
-        ("users", ""): ("deletes",),
-        ("revocations", "sessions_revoke of sessions"): ("adds",),
-        ("idempotency_records", "idempotency_records_user_id_fkey"): ("deletes",),
-        ("sessions", "sessions_user_id_fkey"): ("deletes",),
-        ("spent_refresh_tokens", "spent_refresh_tokens_session_fkey"): ("deletes",),
-        ("tasks", "tasks_user_id_fkey"): ("deletes",),
+        ("members", ""): ("deletes",),
+        ("removals", "notes_note_removal of notes"): ("adds",),
+        ("notes", "notes_member_id_fkey"): ("deletes",),
+        ("revisions", "revisions_member_id_note_id_fkey"): ("deletes",),
     }
-    assert ("delete_user", "tasks_user_id_fkey") in _table(catalogue, "tasks").used_by["deletes"]
+    assert ("delete_member", "notes_member_id_fkey") in _table(catalogue, "notes").used_by["deletes"]
 
 
-def test_locks_and_a_change_on_conflict_are_uses_of_a_table(catalogue: Catalogue) -> None:
-    verbs = {name: _query(catalogue, name).uses[0].verbs for name in ("lock_user", "create_login_failures")}
-    assert verbs == {"lock_user": ("reads", "locks"), "create_login_failures": ("adds", "changes")}
+def test_locks_and_a_change_on_conflict_are_uses_of_a_table(subject: Subject, plant: Plant) -> None:
+    statements = [
+        *(one for one in subject.statements if one.name == "lock_member"),
+        *plant("""
+-- name: create_topic(topic)^
+-- One more.
+-- Takes: topic from Note.
+-- Returns: Topic, exactly one row.
+INSERT INTO topics (topic, is_closed, position)
+VALUES (:topic, false, 10)
+ON CONFLICT (topic) DO UPDATE SET position = 20
+RETURNING topic, is_closed, position;
+"""),
+    ]
+    found = gather(replace(subject, statements=statements), {})
+    assert {query.name: query.uses[0].verbs for query in found.queries} == {
+        "lock_member": ("reads", "locks"),
+        "create_topic": ("adds", "changes"),
+    }
+    needs = {need.name: need.reasons for table in found.tables for index in table.indexes for need in index.needs}
+    assert needs["create_topic"][0] == "its ON CONFLICT"
 
 
 def test_an_index_says_what_it_is_needed_for(catalogue: Catalogue) -> None:
     indexes = {index.name: index for table in catalogue.tables for index in table.indexes}
-    needs = {need.name: need.reasons for need in indexes["idempotency_records_pkey"].needs}
-    assert needs["create_idempotency_record"][0] == "its ON CONFLICT"
-    assert needs["get_idempotency_record"][0] == "its plan"
-    assert [(need.name, need.reasons) for need in indexes["idempotency_records_user_id_idx"].needs] == [
-        ("idempotency_records_user_id_fkey", ("finds the rows that refer to one",))
-    ]
     assert all(index.needs for index in indexes.values())
+    needs = {need.name: need.reasons for need in indexes["notes_pkey"].needs}
+    assert needs["get_note"] == ("its plan", "a proof about its rows")
+    assert needs["revisions_member_id_note_id_fkey"] == ("what it refers to",)
+    assert ("a trigger that it fires",) in {need.reasons for need in indexes["removals_pkey"].needs}
 
 
-def test_an_index_that_is_read_and_not_needed_says_so_too(statements: list[Statement], scratch: Connection) -> None:
-    [get_user] = (statement for statement in statements if statement.name == "get_user")
-    unpromised = {name: label for name, label in get_user.labels.items() if name != "Plan"}
-    with rolled_back(scratch):
-        scratch.execute("CREATE UNIQUE INDEX users_id_too ON users (id)")
-        scratch.execute("CREATE INDEX users_odd ON users (email) WHERE email LIKE 'o%'")
-        found = gather([replace(get_user, labels=unpromised)], scratch, {})
-    indexes = {index.name: index for index in _table(found, "users").indexes}
+def test_an_index_is_needed_by_the_foreign_key_that_it_supports(changed: Subject) -> None:
+    changed.connection.execute("CREATE TABLE labels (topic text CONSTRAINT labels_topic_fkey REFERENCES topics)")
+    changed.connection.execute("CREATE INDEX labels_topic_idx ON labels (topic)")
+    schema = read_schema(changed.project, changed.connection)
+    labels = _table(gather(replace(changed, statements=(), schema=schema), {}), "labels")
+    (index,) = labels.indexes
+    assert [(need.name, need.reasons) for need in index.needs] == [
+        ("labels_topic_fkey", ("finds the rows that refer to one",))
+    ]
+    (key,) = labels.foreign_keys
+    assert (key.support, key.on_delete) == ("labels_topic_idx", "NO ACTION")
+    assert (key.is_nullable, key.is_unique) == (True, False)
+
+
+def test_an_index_of_another_kind_supports_no_foreign_key(changed: Subject) -> None:
+    changed.connection.execute("CREATE INDEX notes_topic_idx ON notes USING hash (topic)")
+    changed.connection.execute("CREATE INDEX notes_topic_new_idx ON notes USING brin (topic)")
+    schema = read_schema(changed.project, changed.connection)
+    found = gather(replace(changed, schema=schema, statements=()), {})
+    supports = {key.name: key.support for key in _table(found, "notes").foreign_keys}
+    assert supports == {"notes_member_id_fkey": "notes_member_id_created_at_id_idx", "notes_topic_fkey": ""}
+
+
+def test_an_index_that_is_read_and_not_needed_says_so_too(changed: Subject) -> None:
+    [get_member] = (statement for statement in changed.statements if statement.name == "get_member")
+    unpromised = {name: label for name, label in get_member.labels.items() if name != "Plan"}
+    changed.connection.execute("CREATE UNIQUE INDEX members_id_too ON members (id)")
+    changed.connection.execute("CREATE INDEX members_odd ON members (email) WHERE email LIKE 'o%'")
+    schema = read_schema(changed.project, changed.connection)
+    found = gather(replace(changed, statements=[replace(get_member, labels=unpromised)], schema=schema), {})
+    indexes = {index.name: index for index in _table(found, "members").indexes}
     [planned] = {step.index for step in found.queries[0].plan.walk()}
-    assert [name for name, index in indexes.items() if index.read_by == ("get_user",)] == [planned]
-    assert (indexes["users_odd"].needs, indexes["users_odd"].read_by) == ((), ())
+    assert [name for name, index in indexes.items() if index.read_by == ("get_member",)] == [planned]
+    assert (indexes["members_odd"].needs, indexes["members_odd"].read_by) == ((), ())
     contents = write(found)
     assert "reads it, but does not depend on it" in contents["queries.md"]
     assert "reads it, but does not depend on it" in contents["queries.html"]
     assert (
-        "| `users_odd` | `btree (email)` where `((email)::text ~~ 'o%'::text)` | **nothing** |"
+        "| `members_odd` | `btree (email)` where `((email)::text ~~ 'o%'::text)` | **nothing** |"
         in contents["queries.md"]
     )
 
 
-def test_a_query_that_nothing_runs_is_named(statements: list[Statement], scratch: Connection) -> None:
-    found = gather(statements[:2], scratch, {statements[0].name: ["GET /there"]})
-    assert [query.name for query in found.unused] == [statements[1].name]
+def test_a_query_that_nothing_runs_is_named(subject: Subject) -> None:
+    one, other = subject.statements[:2]
+    found = gather(replace(subject, statements=[one, other]), {one.name: ["GET /there"]})
+    assert [query.name for query in found.unused] == [other.name]
     contents = write(found)
-    assert f"## Queries that nothing runs\n\n- [{statements[1].name}](" in contents["queries.md"]
+    assert f"## Queries that nothing runs\n\n- [{other.name}](" in contents["queries.md"]
     assert "**unused**" in contents["queries.md"]
     assert Page(contents["queries.html"]).text.count("unused") == 3  # at the query, as a figure and in the contents
 
 
-def test_a_catalogue_of_nothing_says_none(scratch: Connection) -> None:
-    found = replace(gather([], scratch, {}), tables=(), others=())
+def test_a_catalogue_of_nothing_says_none(subject: Subject) -> None:
+    found = replace(gather(replace(subject, statements=()), {}), tables=(), others=())
     for text in write(found).values():
         assert text.count("None.") == 4
 
 
-def test_nothing_that_people_have_written_is_taken_as_markup(statements: list[Statement], scratch: Connection) -> None:
+def test_nothing_that_people_have_written_is_taken_as_markup(changed: Subject) -> None:
     evil = "<script>alert(1)</script> & <img src=x onerror=alert(2)> | [x](javascript:alert(3)) *so* `a|b <i>`"
-    statement = replace(statements[0], about=evil)
-    with rolled_back(scratch):
-        for what in ("TABLE tasks", "COLUMN tasks.id", "CONSTRAINT tasks_status_fkey ON tasks"):
-            scratch.execute(f"COMMENT ON {what} IS '{evil}'")
-        contents = write(gather([statement], scratch, {statement.name: ["GET /<script>"]}))
+    statement = replace(changed.statements[0], about=evil)
+    for what in ("TABLE notes", "COLUMN notes.id", "CONSTRAINT notes_topic_fkey ON notes"):
+        changed.connection.execute(f"COMMENT ON {what} IS '{evil}'")
+    schema = read_schema(changed.project, changed.connection)
+    subject = replace(changed, statements=[statement], schema=schema)
+    contents = write(gather(subject, {statement.name: ["GET /<script>"]}))
     page = Page(contents["queries.html"])
     assert page.elements["script"] == page.elements["style"] == 1
     assert page.elements["img"] == page.elements["i"] == 0
@@ -272,12 +335,9 @@ def test_nothing_that_people_have_written_is_taken_as_markup(statements: list[St
     assert "`GET /<script>`" in markdown
 
 
-def test_a_fence_in_a_statement_and_a_backtick_in_code_do_not_end_it(
-    statements: list[Statement], scratch: Connection
-) -> None:
-    found = gather(statements[:1], scratch, {})
-    query = replace(found.queries[0], sql="SELECT '```'", callers=("a `b`",))
-    markdown = write(replace(found, queries=(query,)))["queries.md"]
+def test_a_fence_in_a_statement_and_a_backtick_in_code_do_not_end_it(catalogue: Catalogue) -> None:
+    query = replace(catalogue.queries[0], sql="SELECT '```'", callers=("a `b`",))
+    markdown = write(replace(catalogue, queries=(query,)))["queries.md"]
     assert "````sql\nSELECT '```'\n````" in markdown
     assert "- **Run by:** `` a `b` ``" in markdown
 
@@ -286,39 +346,56 @@ def test_a_fence_in_a_statement_and_a_backtick_in_code_do_not_end_it(
     ("text", "told"),
     [
         (
-            "-- name: get_it()^\n-- It.\n-- Returns: User, no row when none.\nSELECT nothing FROM users;\n",
-            'sql/it.sql:1 get_it: PostgreSQL does not prepare it: column "nothing" does not exist.',
+            "-- name: get_it()^\n-- It.\n-- Returns: Member, no row when none.\nSELECT nothing FROM members;\n",
+            'sql/planted.sql:1 get_it: PostgreSQL does not prepare it: column "nothing" does not exist.',
         ),
         (
             "-- name: get_it()^\n-- It.\n-- Returns: Nobody, no row when none.\nSELECT 1 AS one;\n",
-            "sql/it.sql:1 get_it: Cannot be described: Returns Nobody, but there is no such schema",
+            "sql/planted.sql:1 get_it: Cannot be described: Returns Nobody, but the registry has no such schema",
         ),
     ],
 )
 def test_a_statement_that_breaks_the_rules_is_refused_with_its_line(
-    text: str, told: str, scratch: Connection, tmp_path: Path
+    subject: Subject, plant: Plant, text: str, told: str
 ) -> None:
-    folder = tmp_path / "sql"
-    folder.mkdir()
-    (folder / "it.sql").write_text(text)
     with pytest.raises(CheckError) as refused:
-        gather(read_statements(folder), scratch, {})
+        gather(replace(subject, statements=plant(text)), {})
     assert str(refused.value).startswith(told)
 
 
-def test_what_feeds_no_parameter_is_left_open(scratch: Connection, tmp_path: Path) -> None:
-    folder = tmp_path / "sql"
-    folder.mkdir()
-    (folder / "it.sql").write_text(
-        "-- name: count_users(least)$\n-- Them.\n-- Returns: integer, how many.\n"
-        "SELECT count(*) FROM users WHERE length(email) > :least;\n"
+def test_what_feeds_no_parameter_is_left_open(subject: Subject, plant: Plant) -> None:
+    statements = plant(
+        "-- name: count_members(least)$\n-- Them.\n-- Returns: integer, how many.\n"
+        "SELECT count(*) FROM members WHERE length(email) > :least;\n"
     )
-    [query] = gather(read_statements(folder), scratch, {}).queries
+    [query] = gather(replace(subject, statements=statements), {}).queries
     assert [(one.name, one.source, one.is_nullable) for one in query.parameters] == [("least", "", True)]
     assert [(one.name, one.type, one.is_nullable, one.about) for one in query.outputs] == [
         ("count", "bigint", False, "How many.")
     ]
     assert (query.rows, query.limits, query.functions) == ("one value", (), ("count", "length"))
+
+
+@pytest.mark.parametrize(
+    ("value", "type_", "origin"),
+    [
+        ("title", "varchar(200)", "notes.title"),
+        ("ARRAY[title]", "varchar(200)[]", ""),
+        ("ARRAY[version]", "bigint[]", ""),
+        ("created_at", "timestamptz", "notes.created_at"),
+        ("created_at::timestamp", "timestamp", ""),
+        ("1.5::double precision", "float8", ""),
+        ("'a'::\"char\"", '"char"', ""),
+        ("1::numeric(5, 2)", "numeric(5,2)", ""),
+        ("'\\x00'::bytea", "bytea", ""),
+    ],
+)
+def test_a_type_is_written_as_people_write_it(
+    subject: Subject, plant: Plant, value: str, type_: str, origin: str
+) -> None:
+    statements = plant(f"-- name: get_it()$\n-- It.\n-- Returns: text, it.\nSELECT {value} AS it FROM notes;\n")
+    [query] = gather(replace(subject, statements=statements), {}).queries
+    assert [(one.type, one.origin) for one in query.outputs] == [(type_, origin)]
 
 
 def test_statements_in_pieces_are_the_statements(catalogue: Catalogue) -> None:
@@ -329,19 +406,19 @@ def test_statements_in_pieces_are_the_statements(catalogue: Catalogue) -> None:
 
 def test_each_piece_is_what_postgresqls_scanner_says() -> None:
     sql = (
-        "SELECT count(*), 'é:no', 1.5\nFROM tasks -- here\nWHERE x.tasks = :tasks::bigint[] /* and */ AND position > 1;"
+        "SELECT count(*), 'é:no', 1.5\nFROM notes -- here\nWHERE x.notes = :notes::bigint[] /* and */ AND position > 1;"
     )
-    found = [(piece.text, piece.kind) for piece in pieces(sql, {"tasks"}) if piece.kind]
+    found = [(piece.text, piece.kind) for piece in pieces(sql, {"notes"}) if piece.kind]
     assert found == [
         ("SELECT", "keyword"),
         ("count", "function"),
         ("'é:no'", "string"),
         ("1.5", "number"),
         ("FROM", "keyword"),
-        ("tasks", "table"),
+        ("notes", "table"),
         ("-- here", "comment"),
         ("WHERE", "keyword"),
-        (":tasks", "parameter"),
+        (":notes", "parameter"),
         ("/* and */", "comment"),
         ("AND", "keyword"),
         ("1", "number"),
@@ -368,7 +445,7 @@ def test_a_step_is_called_what_explain_calls_it(node: dict[str, str], kind: str)
 def test_a_step_shows_its_conditions_by_the_names_of_the_parameters() -> None:
     node = {
         "Node Type": "Seq Scan",
-        "Relation Name": "tasks",
+        "Relation Name": "notes",
         "Alias": "t",
         "Subplan Name": "CTE found",
         "Filter": "((a = $1) OR (b = $2))",
@@ -377,14 +454,14 @@ def test_a_step_shows_its_conditions_by_the_names_of_the_parameters() -> None:
         "Parent Relationship": "InitPlan",
     }
     step = read_plan(node, ("first", "second"))
-    assert (step.role, step.table, step.alias) == ("CTE found", "tasks", "t")
+    assert (step.role, step.table, step.alias) == ("CTE found", "notes", "t")
     assert step.details == {"Filter": "(a = :first) OR (b = :second)", "Sort Key": "a, b DESC"}
     assert read_plan({"Node Type": "Result", "Filter": "(a) OR (b)"}, ()).details == {"Filter": "(a) OR (b)"}
     assert read_plan({"Node Type": "Result", "Filter": "f('(')"}, ()).details == {"Filter": "f('(')"}
     assert named("$1 and $3", ("first",)) == ":first and $3"
 
 
-def test_the_diagram_of_the_service_can_be_read(catalogue: Catalogue) -> None:
+def test_the_diagram_of_the_example_can_be_read(catalogue: Catalogue) -> None:
     found = draw(catalogue.tables)
     assert len(found.boxes) == len(catalogue.tables)
     assert len(found.lines) == sum(len(table.foreign_keys) for table in catalogue.tables)
@@ -427,26 +504,26 @@ def test_a_reference_that_closes_a_circle_is_told_in_its_row(diagram: Diagram) -
 
 
 @pytest.fixture
-def diagram(scratch: Connection) -> Iterator[Diagram]:
-    """A diagram of the service's tables and of some that refer to each other in ways that those do not."""
-    with rolled_back(scratch):
-        scratch.execute(
-            """
-            CREATE TABLE a (id integer PRIMARY KEY);
-            CREATE TABLE b (id integer PRIMARY KEY, a integer REFERENCES a);
-            CREATE TABLE c (id integer PRIMARY KEY, b integer UNIQUE REFERENCES b ON DELETE SET NULL);
-            CREATE TABLE d (
-                a integer CONSTRAINT d_a_fkey REFERENCES a,
-                b integer CONSTRAINT d_b_fkey REFERENCES b,
-                c integer CONSTRAINT d_c_fkey REFERENCES c,
-                a_table_with_a_name_that_is_longer_than_any_other integer REFERENCES a
-            );
-            CREATE TABLE loop (id integer PRIMARY KEY, parent integer REFERENCES loop, other integer);
-            CREATE TABLE other (id integer PRIMARY KEY, loop integer CONSTRAINT other_loop_fkey REFERENCES loop);
-            ALTER TABLE loop ADD CONSTRAINT loop_other_fkey FOREIGN KEY (other) REFERENCES other;
-            """
-        )
-        yield draw(gather([], scratch, {}).tables)
+def diagram(changed: Subject) -> Diagram:
+    """A diagram of the example's tables and of some that refer to each other in ways that those do not."""
+    changed.connection.execute(
+        """
+        CREATE TABLE a (id integer PRIMARY KEY);
+        CREATE TABLE b (id integer PRIMARY KEY, a integer REFERENCES a);
+        CREATE TABLE c (id integer PRIMARY KEY, b integer UNIQUE REFERENCES b ON DELETE SET NULL);
+        CREATE TABLE d (
+            a integer CONSTRAINT d_a_fkey REFERENCES a,
+            b integer CONSTRAINT d_b_fkey REFERENCES b,
+            c integer CONSTRAINT d_c_fkey REFERENCES c,
+            a_table_with_a_name_that_is_longer_than_any_other integer REFERENCES a
+        );
+        CREATE TABLE loop (id integer PRIMARY KEY, parent integer REFERENCES loop, other integer);
+        CREATE TABLE other (id integer PRIMARY KEY, loop integer CONSTRAINT other_loop_fkey REFERENCES loop);
+        ALTER TABLE loop ADD CONSTRAINT loop_other_fkey FOREIGN KEY (other) REFERENCES other;
+        """
+    )
+    schema = read_schema(changed.project, changed.connection)
+    return draw(gather(replace(changed, statements=(), schema=schema), {}).tables)
 
 
 def _query(catalogue: Catalogue, name: str) -> QueryEntry:
