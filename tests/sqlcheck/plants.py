@@ -77,7 +77,7 @@ class Plant:
 
 
 Tell = Callable[[Plant], str]
-"""What is said of a plant."""
+"""A function that returns what is said of a plant."""
 
 
 def read_plants(text: str) -> list[Plant]:

@@ -60,7 +60,7 @@ class PlantedTypes(RowSchema):
 
 
 class PlantedRequest(Schema):
-    """What somebody sends: what is left out of it is NULL."""
+    """A request: what is left out of it is NULL."""
 
     title = Text()
     body = Text(load_default=None)

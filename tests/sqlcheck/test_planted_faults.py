@@ -1,4 +1,4 @@
-"""What docs/sql-checks.md shows is what happens: each plant in it is planted in the example, and told as it says."""
+"""The faults of docs/sql-checks.md: each is planted in the example, and told as the document shows."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How a statement is written: each rule that a program can hold it to."""
+"""The style of statements: each rule that a program can hold them to."""
 
 from dataclasses import replace
 from pathlib import Path
