@@ -195,7 +195,8 @@ def test_an_environment_without_pip_is_made_anew_and_one_that_is_whole_is_kept(c
     venv.create(checkout.venv, symlinks=True)  # as Debian's Python leaves it
     version = ".".join(map(str, sys.version_info[:3]))
     said = checkout.install()
-    assert said[0] == f"Installing 2 packages into .venv, with Python {version}: a minute or two."
+    how_long = "it takes a minute or two, on a slow line longer."
+    assert said[0] == f"Installing 2 packages into .venv, with Python {version}: {how_long}"
     assert said[1].startswith("Installed in ")
     assert checkout.installed() == _whole()
     assert checkout.install("nowhere") == ["make: Nothing to be done for 'install'."]
