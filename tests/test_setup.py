@@ -116,7 +116,7 @@ class Checkout:
         return said
 
     def installed(self) -> list[str]:
-        """What is installed, and what of it is missing."""
+        """The installed packages, and those of them that are missing."""
         look = subprocess.run(
             [self.venv / "bin" / "python", "-c", _LOOK], capture_output=True, text=True, timeout=30, check=False
         )
@@ -161,7 +161,7 @@ def _old_pythons() -> Iterator[str]:
 
 
 def _refusal(checkout: Checkout, python: str) -> str:
-    """What is said of a Python that does not do, in one line above make's own; nothing is left behind."""
+    """The one line, above make's own, about a Python that does not do; nothing is left behind."""
     code, said, errors = checkout.make("install", f"PYTHON={python}")
     assert (code, said, len(errors)) == (2, [], 2), errors
     assert errors[1].startswith("make: *** ")

@@ -8,17 +8,17 @@ import pytest
 from playwright.async_api import Browser, Page, ViewportSize
 
 import service.app
+from service.database.queries import read_queries
 from service.dsn import Dsn
 from service.resources import resource_folder
 from service.settings import Settings
-from service.sqlcheck.reading.statements import read_statements
 from tests.conftest import Api, Service, started
 from tests.http.browsers import STEP_MILLISECONDS
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
 
-_NAMES = sorted(statement.name for statement in read_statements(resource_folder("sql")))
+_NAMES = sorted(query.name for query in read_queries(resource_folder("sql")))
 
 # The boxes of the text and of the frame around it, as they are on the screen.
 _TEXTS_OUTSIDE = """

@@ -1,4 +1,4 @@
-"""What every migration of the service has to be, whichever there are: the way up, the way back, and what is told of it.
+"""Every migration of the service, whichever there are: the way up, the way back, and what is told of it.
 
 `make sql` proves the rest. No migration, table or column is named here, so that the next one changes nothing.
 """

@@ -16,7 +16,7 @@ class Limits:
 
 
 class BookKey(RowSchema):
-    """Which book of whom."""
+    """The key of a book, and of its owner."""
 
     reader_id = fields.UUID(metadata=about("Whose it is.", "0b6f7d53-8a4e-4c1e-9a45-3f1d2c5b7a90"))
     id = fields.UUID(metadata=about("The id of the book.", "5d1c9c1e-6b0a-4f6e-8f57-2f0c8d0e4b11"))
@@ -32,7 +32,7 @@ class Book(Representation):
 
 
 class Sent(Schema):
-    """What somebody sends."""
+    """A request, as somebody sends it."""
 
     given = Text(required=True)
     absent = Text()
@@ -42,7 +42,7 @@ class Sent(Schema):
 
 
 class Kept(RowSchema):
-    """What the service makes itself."""
+    """A row, as the service makes it itself."""
 
     given = Text()
     cleared = Text(allow_none=True)

@@ -1,4 +1,4 @@
-"""Who runs each query: what is read in the source is what PostgreSQL is sent by each route, command and job.
+"""The callers of each query: what is read in the source is what PostgreSQL is sent by each route, command and job.
 
 It is shown on the example's program, which is run here. Of the service it is only asked whether anything is left out.
 """
@@ -43,7 +43,7 @@ _EMAIL = "me@example.com"
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What PostgreSQL was sent, as its own log tells: while who was at work, and the query."""
+    """The queries that PostgreSQL was sent, as its own log tells: while who was at work, and the query."""
 
     dsn: Dsn
     log: Path

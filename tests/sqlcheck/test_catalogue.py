@@ -36,7 +36,7 @@ Point = tuple[float, float]
 
 
 class Page(HTMLParser):
-    """What a browser makes of the page: its elements, its ids, where its links lead, and its text."""
+    """The page as a browser reads it: its elements, its ids, where its links lead, and its text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ def catalogue(subject: Subject) -> Catalogue:
 
 @pytest.fixture(scope="module")
 def contents(catalogue: Catalogue) -> dict[str, str]:
-    """What the files of the example's catalogue should say."""
+    """The files of the example's catalogue, as they should be."""
     return write(catalogue)
 
 

@@ -1,4 +1,4 @@
-"""What a statement needs to be granted, and what is said of a grant that is missing or too much."""
+"""The grants that a statement needs, and what is said of one that is missing or too much."""
 
 from collections.abc import Callable
 from dataclasses import replace

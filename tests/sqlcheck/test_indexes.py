@@ -1,4 +1,4 @@
-"""What each index is needed for; what is said of one that nothing needs, and of a foreign key that needs one."""
+"""The needs for each index; what is said of one that nothing needs, and of a foreign key that needs one."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence

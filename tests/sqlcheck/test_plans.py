@@ -1,4 +1,4 @@
-"""What a statement promises of its plan, and what PostgreSQL makes of it: each broken promise and what is said."""
+"""The plan that a statement promises, and the one that PostgreSQL makes: each broken promise, and what is told."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -266,7 +266,7 @@ def test_a_remark_may_say_anything(planted: Planted) -> None:
 
 def test_a_statement_says_how_it_is_planned(planted: Planted) -> None:
     assert planted(GET_NOTE.replace("-- Plan: {plan}\n", "")) == (
-        "sql/planted.sql:2 get_note: Does not say how it is planned: add a line `-- Plan:` (see sql/README.md)."
+        "sql/planted.sql:2 get_note: Does not say how it is planned: add a line `-- Plan:`."
     )
 
 

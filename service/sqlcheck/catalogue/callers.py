@@ -1,4 +1,4 @@
-"""Who runs each query: the routes, the commands and the background jobs.
+"""The callers of each query: the routes, the commands and the background jobs.
 
 Routes and commands are found in the source, by the decorators of aiohttp and click that make them, and `callgraph` says
 where each leads. What is around a handler counts as its route's: its own decorators, and each middleware. A route that

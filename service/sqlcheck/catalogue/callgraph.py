@@ -1,4 +1,4 @@
-"""Which queries a function can lead to, as the source of a package tells.
+"""The queries that a function can lead to, as the source of a package tells.
 
 It is rapid type analysis (Bacon and Sweeney, 1996); nothing is imported or run. A definition is a function, a method, a
 class, or a value of a module, and what its text names it may use: in its body, its decorators, its annotations, and the
@@ -59,7 +59,7 @@ class _Class:
 
 @dataclass(frozen=True, slots=True)
 class _Uses:
-    """What a definition uses: queries by their names, methods of whatever class by theirs, and other definitions."""
+    """The uses of a definition: queries by their names, methods of whatever class by theirs, and other definitions."""
 
     queries: set[str] = field(default_factory=set)
     methods: set[str] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""What the catalogue shows, and nothing of how it looks. Everything is in the order in which it is shown."""
+"""The content of the catalogue, and nothing of how it looks. Everything is in the order in which it is shown."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a role needs on a table: `SELECT, UPDATE (title)`. `trigger` is what needs it, if not the query itself."""
+    """The privileges of a role on a table: `SELECT, UPDATE (title)`. `trigger` is what needs them, if not the query."""
 
     table: str
     privileges: str
@@ -70,7 +70,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a query does with a table: some of `VERBS`. `trigger` is what does it, if not the query itself."""
+    """The use that a query makes of a table: some of `VERBS`. `trigger` is what does it, if not the query itself."""
 
     table: str
     verbs: tuple[str, ...]
@@ -78,7 +78,7 @@ class Use:
 
 
 VERBS = ("reads", "locks", "adds", "changes", "deletes")
-"""What can be done with the rows of a table."""
+"""The verbs for what can be done with the rows of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What an index is needed for. `name` is the query's or the foreign key's; `reasons` are in words."""
+    """A need for an index. `name` is the query's or the foreign key's; `reasons` are in words."""
 
     name: str
     reasons: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a statement does with tables: by itself, by the triggers that it fires, and by the keys that take rows along."""
+"""The uses that a statement makes of tables: its own, its triggers', and those of the keys that take rows along."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final

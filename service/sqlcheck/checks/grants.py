@@ -37,7 +37,7 @@ _Needs = Mapping[Statement, Mapping[Privilege, Reason]]
 
 @dataclass(frozen=True, slots=True)
 class _Excess:
-    """What is wrong with a privilege that somebody has."""
+    """A privilege that somebody has and should not."""
 
     role: str
     privilege: Privilege
@@ -230,8 +230,8 @@ def _of_readonly(granted: set[Privilege], schema: DatabaseSchema, readonly: str)
             told = f"{readonly} may read {privilege.table}.{privilege.column}, which is secret: have a migration say "
         elif table and secret and privilege.column is None:
             told = (
-                f"{readonly} may read all of {table.name}, where {', '.join(secret)} is secret: add a migration"
-                f" with GRANT {replace(privilege, column=_open_columns(table))} TO {readonly}, after "
+                f"{readonly} may read all of {table.name}, where {', '.join(secret)} is secret: have a migration"
+                f" say GRANT {replace(privilege, column=_open_columns(table))} TO {readonly}, after "
             )
         else:
             continue

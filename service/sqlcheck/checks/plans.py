@@ -34,7 +34,7 @@ from service.sqlcheck.trial.plan_trees import INDEX_SCANS, clauses_of, condition
 CHECK = "plans"
 
 HANDFUL = 500
-"""How many rows a table may have, of those that the checks add, to be called a handful."""
+"""The number of rows, of those that the checks add, up to which a table may be called a handful."""
 
 _SEQ_SCAN = "seq scan of "
 _WORDS = frozenset({"tid scan", "insert", "no table", "sort", "no sort", "discards"})

@@ -63,7 +63,7 @@ class Member(Representation):
 
 
 class Credentials(MemberKey):
-    """What a log-in is checked against."""
+    """The credentials that a log-in is checked against."""
 
     email = Text(metadata=about("The address.", "me@example.com"))
     password_hash = Text(metadata=about("The hash of the password.", "x"))
@@ -124,14 +124,14 @@ class NoteChanges(Schema):
 
 
 class NoteFilter(RowSchema):
-    """What a list of notes is narrowed to."""
+    """The filters of a list of notes."""
 
     topic = Text(allow_none=True, metadata=about("Only notes under this topic; NULL means under any.", "draft"))
     closed = Flag(allow_none=True, metadata=about("Only those that are closed, or are not.", example=False))
 
 
 class NoteSearch(NoteFilter):
-    """What a search of notes is narrowed to."""
+    """The filters of a search of notes."""
 
     q = Text(metadata=about("The text that the title or the body contains.", "plants"))
 
@@ -171,7 +171,7 @@ class SparedRevision(RowSchema):
 
 
 class Revision(RowSchema):
-    """What a note said before."""
+    """A former text of a note."""
 
     member_id = fields.UUID(metadata=about("The owner.", _MEMBER))
     note_id = fields.UUID(metadata=about("The id of the note.", _NOTE))
