@@ -349,7 +349,7 @@ async def test_timestamps_have_a_time_zone_and_are_told_in_utc(alice: Api, conne
         "SELECT data_type FROM information_schema.columns"
         " WHERE table_schema = 'public' AND table_name IN ('users', 'tasks') AND column_name LIKE '%\\_at'"
     )
-    assert [row["data_type"] for row in types] == ["timestamp with time zone"] * 5
+    assert {row["data_type"] for row in types} == {"timestamp with time zone"}
     task = await alice.new_task(completed=True)
     for name in ("created_at", "updated_at", "completed_at"):
         assert task[name].endswith("Z")
