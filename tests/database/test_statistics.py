@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -14,13 +15,13 @@ import pytest
 
 from service.database import embedded
 from service.database.queries import queries
-from service.database.statistics import Stats, Usage, read_stats, report
+from service.database.statistics import NotCounted, Stats, Usage, read_stats, report
 from service.dsn import Dsn
 from service.migrate import runner
 from service.resources import resource_folder
-from service.sqlcheck.diagnostics import CheckError
-from service.sqlcheck.trial.scratch import Connection
 from tests.conftest import POSTGRESQL_15, VERSIONS, connected
+
+Connection = psycopg.Connection[Any]
 
 MIGRATIONS = resource_folder("migrations")
 NAMES = {
@@ -205,7 +206,7 @@ def test_the_extension_may_be_in_any_schema(administrator: Connection) -> None:
 def test_a_database_without_the_extension_is_refused(counting: Dsn) -> None:
     with (
         psycopg.connect(replace(counting, database="another").libpq_url) as another,
-        pytest.raises(CheckError) as error,
+        pytest.raises(NotCounted) as error,
     ):
         read_stats(another)
 
@@ -219,7 +220,7 @@ def test_an_extension_of_an_older_postgresql_is_refused(administrator: Connectio
     administrator.execute("DROP EXTENSION pg_stat_statements")
     administrator.execute("CREATE EXTENSION pg_stat_statements VERSION '1.7'")
     try:
-        with pytest.raises(CheckError) as error:
+        with pytest.raises(NotCounted) as error:
             read_stats(administrator)
     finally:
         administrator.execute("ALTER EXTENSION pg_stat_statements UPDATE")
@@ -233,7 +234,7 @@ def test_an_extension_of_an_older_postgresql_is_refused(administrator: Connectio
 def test_a_server_that_has_not_loaded_the_library_is_refused(dsn: Dsn) -> None:
     with psycopg.connect(dsn.libpq_url, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION pg_stat_statements")
-        with pytest.raises(CheckError) as error:
+        with pytest.raises(NotCounted) as error:
             read_stats(connection)
 
     assert str(error.value) == (
