@@ -20,7 +20,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("service", "sql", "migrations"):
         shutil.copytree(_CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(_CHECKOUT / "pyproject.toml", folder)
+    for name in ("pyproject.toml", ".squawk.toml"):
+        shutil.copy(_CHECKOUT / name, folder)
+    (folder / "docs").mkdir()
+    shutil.copy(_CHECKOUT / "docs" / "rows.sql", folder / "docs")
     (folder / "sql" / "zz.sql").write_text(_MISTAKE)
     return folder
 

@@ -236,7 +236,7 @@ async def test_a_second_signal_does_not_wait(dsn: Dsn, connection: asyncpg.Conne
             await until(lambda: said(service, '"draining"'), seconds=SECONDS)
             began = monotonic()
             assert await service.end(signal.SIGTERM) == 1
-            assert monotonic() - began < 1
+            assert monotonic() - began < 3  # of the ten seconds that a drain may take
             assert await gone(pids)
             with suppress(aiohttp.ClientError):
                 await stuck

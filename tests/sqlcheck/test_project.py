@@ -219,10 +219,14 @@ _WRONG = {
         "3",
         "ruled_out.revisions_member_id_note_id_fkey.value: Not a valid string.",
     ),
-    "a table that is none": ('sql = "sql"', 'sql = "sql"\ncallers = 3', "callers: Invalid input type."),
+    "a table that is none": (
+        '[tool.sqlcheck.callers.jobs]\n"notebook.web._purge_now_and_then" =',
+        "jobs =",
+        "callers.jobs: Not a valid mapping type.",
+    ),
     "a package that is none": (
-        _OWNER,
-        f'{_OWNER}\n[tool.sqlcheck.callers]\npackage = "a.b"\nqueries = "a.queries"\nprogram = "a"\n',
+        'package = "notebook"',
+        'package = "a.b"',
         "callers.package: Must be the name of a package.",
     ),
     "no folder of statements": ('sql = "sql"', 'sql = "sqll"', "sql: There is no folder {folder}/sqll."),
