@@ -3,21 +3,25 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import aiohttp
 import asyncpg
 import psycopg
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import BaseTestServer, TestClient
 from multidict import CIMultiDictProxy
 from psycopg.sql import SQL, Identifier, Literal
+from pytest_aiohttp import AiohttpClient
+from yarl import URL
 
+from service.accounts.passwords import Passwords
 from service.database import embedded
 from service.dsn import Dsn
 from service.migrate import runner
@@ -150,12 +154,39 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A service that answers: where, and the application inside."""
+class Service(BaseTestServer):
+    """The service as `serve` runs it, but for the signals, and as task_app: for the clients that aiohttp has for tests.
+
+    It runs from the first who starts it to the last who closes it, so that tests can share one. TestServer of aiohttp
+    would read requests by another protocol, and cancel a handler whose client has left.
+    """
 
     url: str
     app: web.Application
+
+    def __init__(self, settings: Settings, dsn: Dsn) -> None:
+        super().__init__()
+        self._settings = settings
+        self._dsn = as_app(dsn)
+        self._users = 0
+
+    async def start_server(self, *_: Any, **__: Any) -> None:
+        if self._users == 0:
+            async with AsyncExitStack() as stack:
+                listener = stack.enter_context(bind(self._settings))
+                self.app = await stack.enter_async_context(serving(self._settings, self._dsn, listener))
+                self._root = URL.build(scheme="http", host=self._settings.host, port=listener.getsockname()[1])
+                self.url = str(self._root)
+                self._running = stack.pop_all()
+        self._users += 1
+
+    async def close(self) -> None:
+        self._users -= 1
+        if self._users == 0:
+            await self._running.aclose()
+
+    async def _make_runner(self, **_: Any) -> NoReturn:
+        raise AssertionError("`serving` has a runner of its own")
 
 
 def as_app(dsn: Dsn) -> Dsn:
@@ -166,11 +197,10 @@ def as_app(dsn: Dsn) -> Dsn:
 
 @asynccontextmanager
 async def started(settings: Settings, dsn: Dsn) -> AsyncIterator[Service]:
-    """Run the service as `serve` does, but for the signals, and as task_app."""
-    with bind(settings) as listener:
-        port = listener.getsockname()[1]
-        async with serving(settings, as_app(dsn), listener) as app:
-            yield Service(f"http://{settings.host}:{port}", app)
+    """Run the service while the block runs."""
+    service = Service(settings, dsn)
+    async with service:
+        yield service
 
 
 @pytest.fixture
@@ -178,6 +208,16 @@ async def service(settings: Settings, dsn: Dsn) -> AsyncIterator[Service]:
     """The service on the test's database."""
     async with started(settings, dsn) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+async def password_hash(settings: Settings) -> str:
+    """The hash of PASSWORD, for users who need not register."""
+    passwords = Passwords(settings.password_pepper, settings.bcrypt_cost)
+    try:
+        return await passwords.hash(PASSWORD)
+    finally:
+        passwords.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +296,27 @@ class Api:
         return answer.body
 
 
+StartService = Callable[[Settings, Dsn], Awaitable[Api]]
+
+
 @pytest.fixture
-async def anybody(service: Service) -> AsyncIterator[Api]:
+def start_service(aiohttp_client: AiohttpClient) -> StartService:
+    """Start a service of the test's own, which runs to its end; gives a caller without a token."""
+
+    async def start_service(settings: Settings, dsn: Dsn) -> Api:
+        return _caller(await aiohttp_client(Service(settings, dsn)))
+
+    return start_service
+
+
+@pytest.fixture
+async def anybody(service: Service, aiohttp_client: AiohttpClient) -> Api:
     """A caller without a token."""
-    async with aiohttp.ClientSession() as session:
-        yield Api(session, service.url)
+    return _caller(await aiohttp_client(service))
+
+
+def _caller(client: TestClient[web.Request, None]) -> Api:
+    return Api(client.session, str(client.make_url("")))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from service.database.queries import Executor
 from service.dsn import Dsn
 from service.http.app_keys import LISTENING
 from service.settings import Settings
-from tests.conftest import PASSWORD, Api, Service, connected, started
+from tests.conftest import PASSWORD, Api, Service, StartService, connected, started
 from tests.processes import PRODUCTION, folder, serving
 from tests.sharing import on_each_postgresql, on_one_postgresql, until
 
@@ -152,12 +152,12 @@ async def test_no_request_asks_the_database_about_its_token(two: Two) -> None:
 
 
 async def test_what_was_revoked_before_an_instance_started_is_revoked_there(
-    two: Two, settings: Settings, dsn: Dsn
+    two: Two, settings: Settings, dsn: Dsn, start_service: StartService
 ) -> None:
     _, pair = await _new_pair(two.here)
     await _log_out(two, two.here, pair)
-    async with started(settings, dsn) as third, aiohttp.ClientSession() as session:
-        assert (await Api(session, third.url, pair["access_token"]).get("/api/users/me")).status == 401
+    third = await start_service(settings, dsn)
+    assert (await replace(third, token=pair["access_token"]).get("/api/users/me")).status == 401
 
 
 @asynccontextmanager
@@ -320,14 +320,13 @@ async def test_a_revocation_outlives_every_access_token_of_its_session(two: Two,
 
 
 async def test_a_revocation_outlives_tokens_of_an_instance_that_gives_them_longer(
-    two: Two, settings: Settings, dsn: Dsn
+    two: Two, settings: Settings, dsn: Dsn, start_service: StartService
 ) -> None:
-    async with started(replace(settings, access_token_ttl=60), dsn) as brief, aiohttp.ClientSession() as session:
-        _, pair = await _new_pair(two.here)
-        there = Api(session, brief.url)
-        prolonged = await there.post("/api/auth/refresh", {"refresh_token": pair["refresh_token"]})
-        assert (prolonged.status, prolonged.body["expires_in"]) == (200, 60)
-        await _log_out(two, there, prolonged.body)
+    there = await start_service(replace(settings, access_token_ttl=60), dsn)
+    _, pair = await _new_pair(two.here)
+    prolonged = await there.post("/api/auth/refresh", {"refresh_token": pair["refresh_token"]})
+    assert (prolonged.status, prolonged.body["expires_in"]) == (200, 60)
+    await _log_out(two, there, prolonged.body)
     left = await two.connection.fetchval("SELECT extract(epoch FROM min(expires_at) - now())::float FROM revocations")
     assert left > settings.access_token_ttl
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-import aiohttp
 import asyncpg
 import jwt
 import pytest
@@ -16,7 +15,7 @@ from service.accounts.sessions import SESSIONS, RefreshToken
 from service.dsn import Dsn
 from service.http.app_keys import DATABASE
 from service.settings import Settings
-from tests.conftest import PASSWORD, Answer, Api, Service, started
+from tests.conftest import PASSWORD, Answer, Api, Service, StartService
 from tests.sharing import *  # noqa: F403 -- fixtures
 from tests.sharing import NewUser, on_one_postgresql
 
@@ -160,14 +159,13 @@ async def test_twenty_refreshes_at_once_leave_one_live_family(alice: Api, connec
 
 @on_one_postgresql
 async def test_a_database_of_another_isolation_changes_nothing(
-    settings: Settings, dsn: Dsn, connection: asyncpg.Connection
+    settings: Settings, dsn: Dsn, connection: asyncpg.Connection, start_service: StartService
 ) -> None:
     await connection.execute(f"ALTER DATABASE {dsn.database} SET default_transaction_isolation = 'repeatable read'")
     roomy = replace(settings, pool_size=10, pool_timeout=10.0)
-    async with started(roomy, dsn) as service, aiohttp.ClientSession() as session:
-        alice = await Api(session, service.url).new_user("alice@example.com")
-        pair = await _session(alice)
-        answers = await asyncio.gather(*(_refresh(alice, pair["refresh_token"]) for _ in range(20)))
+    alice = await (await start_service(roomy, dsn)).new_user("alice@example.com")
+    pair = await _session(alice)
+    answers = await asyncio.gather(*(_refresh(alice, pair["refresh_token"]) for _ in range(20)))
     assert [answer.status for answer in answers] == [200] * 20
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
-import aiohttp
 import asyncpg
 import jwt
 import pytest
@@ -28,7 +27,7 @@ from service.dsn import Dsn
 from service.http.identity import Caller
 from service.keyring import SigningKey
 from service.settings import Settings
-from tests.conftest import JWT_SECRET, Api, started
+from tests.conftest import JWT_SECRET, Api, StartService
 from tests.sharing import on_one_postgresql
 
 pytestmark = on_one_postgresql
@@ -310,16 +309,17 @@ async def test_every_token_that_is_not_ours_is_refused(alice: Api, anybody: Api)
     await _all_refused(anybody, _MUTATIONS, user)
 
 
-async def test_every_token_that_is_not_of_one_of_our_keys_is_refused(settings: Settings, dsn: Dsn) -> None:
+async def test_every_token_that_is_not_of_one_of_our_keys_is_refused(
+    settings: Settings, dsn: Dsn, start_service: StartService
+) -> None:
     keyed = replace(settings, jwt_secret="", jwt_keys=(_RSA, _ED25519))
-    async with started(keyed, dsn) as service, aiohttp.ClientSession() as session:
-        anybody = Api(session, service.url)
-        alice = await anybody.new_user("alice@example.com")
-        user = alice.user_id
-        assert user
-        for good in (_by(_ED25519, user), _by(_RSA, user), alice.token):
-            assert (await anybody.get("/api/users/me", headers={"Authorization": f"Bearer {good}"})).status == 200
-        await _all_refused(anybody, _KEY_MUTATIONS, user)
+    anybody = await start_service(keyed, dsn)
+    alice = await anybody.new_user("alice@example.com")
+    user = alice.user_id
+    assert user
+    for good in (_by(_ED25519, user), _by(_RSA, user), alice.token):
+        assert (await anybody.get("/api/users/me", headers={"Authorization": f"Bearer {good}"})).status == 200
+    await _all_refused(anybody, _KEY_MUTATIONS, user)
 
 
 @given(

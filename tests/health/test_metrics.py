@@ -13,7 +13,7 @@ from service.http.app_keys import DATABASE
 from service.http.metrics import SharedCounts
 from service.serve import bind, serving
 from service.settings import Settings
-from tests.conftest import Api, as_app, started
+from tests.conftest import Api, StartService, as_app, started
 from tests.http.raw import exchange, head
 from tests.sharing import on_one_postgresql
 
@@ -65,14 +65,15 @@ async def test_each_request_is_counted_once_under_its_route(alice: Api) -> None:
     assert total[1] - total[0] == sum(expected.values())
 
 
-async def test_a_duration_falls_into_every_bucket_that_is_wide_enough(settings: Settings, shared_dsn: Dsn) -> None:
-    async with started(settings, shared_dsn) as service, aiohttp.ClientSession() as session:
-        api = Api(session, service.url)
-        began = perf_counter()
-        for _ in range(20):
-            await api.get("/health/ready")
-        took = perf_counter() - began
-        samples = await scrape(api)
+async def test_a_duration_falls_into_every_bucket_that_is_wide_enough(
+    settings: Settings, shared_dsn: Dsn, start_service: StartService
+) -> None:
+    api = await start_service(settings, shared_dsn)
+    began = perf_counter()
+    for _ in range(20):
+        await api.get("/health/ready")
+    took = perf_counter() - began
+    samples = await scrape(api)
     name, labels = "http_request_duration_seconds", {"method": "GET", "route": "/health/ready"}
     buckets = sorted(
         (float(dict(of)["le"]), value)
@@ -127,19 +128,14 @@ async def test_the_pool_is_told_of_and_the_process(settings: Settings, shared_ds
             assert one(samples, name, worker="1") > 0
 
 
-async def test_two_services_in_one_process_count_apart(settings: Settings, shared_dsn: Dsn) -> None:
-    async with (
-        started(settings, shared_dsn) as first,
-        started(settings, shared_dsn) as second,
-        aiohttp.ClientSession() as session,
-    ):
-        for _ in range(3):
-            await Api(session, first.url).get("/health/live")
-        labels = {"method": "GET", "route": "/health/live", "status": "200"}
-        counts = [
-            one(await scrape(Api(session, service.url)), "http_requests_total", **labels) for service in (first, second)
-        ]
-    assert counts == [3, 0]
+async def test_two_services_in_one_process_count_apart(
+    settings: Settings, shared_dsn: Dsn, start_service: StartService
+) -> None:
+    first, second = [await start_service(settings, shared_dsn) for _ in range(2)]
+    for _ in range(3):
+        await first.get("/health/live")
+    labels = {"method": "GET", "route": "/health/live", "status": "200"}
+    assert [one(await scrape(api), "http_requests_total", **labels) for api in (first, second)] == [3, 0]
 
 
 async def test_metrics_answer_without_the_database(settings: Settings, shared_dsn: Dsn) -> None:

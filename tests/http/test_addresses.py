@@ -4,27 +4,13 @@ from ipaddress import ip_network
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from pytest_aiohttp import AiohttpClient
 
 from service.http.addresses import client_address
 from service.http.app_keys import TRUSTED_PROXIES
 
 _HERE = "127.0.0.1"
 _LOCAL = "127.0.0.0/8"
-
-
-async def _seen(proxies: tuple[str, ...], *lines: str) -> str:
-    """Return what a request from 127.0.0.1 with these lines of X-Forwarded-For is taken to come from."""
-
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(text=client_address(request))
-
-    app = web.Application()
-    app[TRUSTED_PROXIES] = tuple(map(ip_network, proxies))
-    app.router.add_get("/", answer)
-    async with TestClient(TestServer(app, host=_HERE)) as client:
-        headers = [("X-Forwarded-For", line) for line in lines]
-        return await (await client.get("/", headers=headers)).text()
 
 
 @pytest.mark.parametrize(
@@ -63,6 +49,14 @@ async def _seen(proxies: tuple[str, ...], *lines: str) -> str:
     ],
 )
 async def test_only_a_trusted_proxy_says_who_the_client_is(
-    proxies: tuple[str, ...], lines: tuple[str, ...], client: str
+    aiohttp_client: AiohttpClient, proxies: tuple[str, ...], lines: tuple[str, ...], client: str
 ) -> None:
-    assert await _seen(proxies, *lines) == client
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=client_address(request))
+
+    app = web.Application()
+    app[TRUSTED_PROXIES] = tuple(map(ip_network, proxies))
+    app.router.add_get("/", answer)
+    caller = await aiohttp_client(app)
+    said = await caller.get("/", headers=[("X-Forwarded-For", line) for line in lines])
+    assert await said.text() == client

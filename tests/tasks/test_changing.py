@@ -3,13 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-import aiohttp
 import asyncpg
 import pytest
 
 from service.dsn import Dsn
 from service.settings import Settings
-from tests.conftest import Api, connected, started
+from tests.conftest import Api, StartService, connected
 
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
@@ -100,30 +99,32 @@ async def test_completed_at_stays_while_other_members_change(alice: Api) -> None
     assert changed["completed_at"] == task["completed_at"]
 
 
-async def test_a_new_status_works_at_once_with_its_own_meaning(settings: Settings, dsn: Dsn) -> None:
+async def test_a_new_status_works_at_once_with_its_own_meaning(
+    settings: Settings, dsn: Dsn, start_service: StartService
+) -> None:
     # On a database of its own, since statuses are everybody's; the service runs already when they are added.
-    async with started(settings, dsn) as service, aiohttp.ClientSession() as session, connected(dsn) as connection:
-        alice = await Api(session, service.url).new_user("alice@example.com")
-        done = await alice.new_task(completed=True)
+    alice = await (await start_service(settings, dsn)).new_user("alice@example.com")
+    done = await alice.new_task(completed=True)
+    async with connected(dsn) as connection:
         await connection.execute("INSERT INTO task_statuses VALUES ('cancelled', true, 40), ('waiting', false, 15)")
-        statuses = (await alice.get("/api/task-statuses")).body["items"]
-        assert [row["status"] for row in statuses] == ["incomplete", "waiting", "in_progress", "complete", "cancelled"]
-        waiting = await alice.new_task(status="waiting")
-        assert (waiting["completed"], waiting["completed_at"]) == (False, None)
-        cancelled = (await alice.patch(f"/api/tasks/{waiting['id']}", {"status": "cancelled", "completed": True})).body
-        assert cancelled["completed"] is True
-        assert waiting["updated_at"] < cancelled["completed_at"] <= cancelled["updated_at"]
-        # Already done in its own way, so that `completed` asks for nothing.
-        assert (await alice.patch(f"/api/tasks/{waiting['id']}", {"completed": True})).body == cancelled
-        moved = (await alice.patch(f"/api/tasks/{done['id']}", {"status": "cancelled"})).body
-        assert moved["completed_at"] == done["completed_at"]
-        listed = (await alice.get("/api/tasks?completed=true")).body["items"]
-        assert listed == [cancelled, moved]
-        assert (await alice.get("/api/tasks?status=cancelled&completed=false")).body["items"] == []
-        disagreeing = await alice.patch(f"/api/tasks/{done['id']}", {"status": "waiting", "completed": True})
-        assert disagreeing.body["errors"][0]["pointer"] == "/completed"
-        reopened = (await alice.patch(f"/api/tasks/{done['id']}", {"completed": False})).body
-        assert (reopened["status"], reopened["completed_at"]) == ("incomplete", None)
+    statuses = (await alice.get("/api/task-statuses")).body["items"]
+    assert [row["status"] for row in statuses] == ["incomplete", "waiting", "in_progress", "complete", "cancelled"]
+    waiting = await alice.new_task(status="waiting")
+    assert (waiting["completed"], waiting["completed_at"]) == (False, None)
+    cancelled = (await alice.patch(f"/api/tasks/{waiting['id']}", {"status": "cancelled", "completed": True})).body
+    assert cancelled["completed"] is True
+    assert waiting["updated_at"] < cancelled["completed_at"] <= cancelled["updated_at"]
+    # Already done in its own way, so that `completed` asks for nothing.
+    assert (await alice.patch(f"/api/tasks/{waiting['id']}", {"completed": True})).body == cancelled
+    moved = (await alice.patch(f"/api/tasks/{done['id']}", {"status": "cancelled"})).body
+    assert moved["completed_at"] == done["completed_at"]
+    listed = (await alice.get("/api/tasks?completed=true")).body["items"]
+    assert listed == [cancelled, moved]
+    assert (await alice.get("/api/tasks?status=cancelled&completed=false")).body["items"] == []
+    disagreeing = await alice.patch(f"/api/tasks/{done['id']}", {"status": "waiting", "completed": True})
+    assert disagreeing.body["errors"][0]["pointer"] == "/completed"
+    reopened = (await alice.patch(f"/api/tasks/{done['id']}", {"completed": False})).body
+    assert (reopened["status"], reopened["completed_at"]) == ("incomplete", None)
 
 
 @pytest.mark.parametrize(
