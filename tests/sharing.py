@@ -8,14 +8,18 @@ database with `dsn`, and starts a service on it. A folder's conftest takes these
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from itertools import count
 from time import monotonic
 
 import asyncpg
 import pytest
 
+from service.accounts.sessions import SESSIONS
 from service.database import embedded
+from service.database.queries import queries
 from service.dsn import Dsn
+from service.http.app_keys import DATABASE
 from service.settings import Settings
 from tests.conftest import VERSIONS, Api, Service, connected, database_like, started
 
@@ -68,9 +72,17 @@ async def connection(shared_dsn: Dsn) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-def new_user(anybody: Api) -> NewUser:
-    """Make a user whom no other test knows."""
-    return lambda: anybody.new_user(f"user-{next(_numbers)}@example.com")
+def new_user(service: Service, anybody: Api, password_hash: str) -> NewUser:
+    """Make a user whom no other test knows, by what registering and logging in amount to."""
+
+    async def new_user() -> Api:
+        app, email = service.app, f"user-{next(_numbers)}@example.com"
+        user = await queries.create_user(app[DATABASE], email=email, password_hash=password_hash)
+        pair = await app[SESSIONS].begin(app[DATABASE], user["id"], password_hash)
+        assert pair
+        return replace(anybody, token=pair["access_token"], user_id=str(user["id"]))
+
+    return new_user
 
 
 @pytest.fixture
