@@ -62,6 +62,23 @@ def folder() -> Iterator[Path]:
         clean(folder)
 
 
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """What a first start leaves, to be copied: to make it takes ten times as long as to start on it."""
+    with tempfile.TemporaryDirectory(prefix="task-service-") as name:
+        Path(name).chmod(0o711)
+        with running(Path(name) / "postgres", options=QUICK) as server:
+            pass
+        yield server.folder
+
+
+@pytest.fixture
+def kept(folder: Path, made: Path) -> Path:
+    """A folder with the data of an earlier start."""
+    subprocess.run(["cp", "--archive", made, folder], check=True)
+    return folder
+
+
 @pytest.fixture
 def closed_folder(tmp_path: Path) -> Iterator[Path]:
     """A folder for data that is closed to `nobody`, as every tmp_path is, so that root's data are kept elsewhere."""
@@ -166,14 +183,14 @@ def test_a_second_start_finds_its_data_again(folder: Path, binaries: Path) -> No
         assert again.pid != server.pid
 
 
-def test_a_server_is_stopped_at_the_end(folder: Path) -> None:
-    with running(folder, options=QUICK) as server:
+def test_a_server_is_stopped_at_the_end(kept: Path) -> None:
+    with running(kept, options=QUICK) as server:
         assert servers_on(server.folder)
     assert not servers_on(server.folder)
 
 
-def test_a_server_is_stopped_when_the_body_fails(folder: Path) -> None:
-    with pytest.raises(RuntimeError), running(folder, options=QUICK) as server:
+def test_a_server_is_stopped_when_the_body_fails(kept: Path) -> None:
+    with pytest.raises(RuntimeError), running(kept, options=QUICK) as server:
         raise RuntimeError
     assert not servers_on(server.folder)
 
@@ -195,26 +212,24 @@ def test_of_two_first_starts_at_once_one_starts_and_the_other_attaches(
     assert len([process for process in servers_on(Path(first["folder"])) if process.ppid() != first["pid"]]) == 1
 
 
-def test_a_start_waits_for_a_server_that_is_stopping(
-    folder: Path, program: Callable[..., subprocess.Popen[str]]
-) -> None:
-    parent = program(folder)
+def test_a_start_waits_for_a_server_that_is_stopping(kept: Path, program: Callable[..., subprocess.Popen[str]]) -> None:
+    parent = program(kept)
     pid = hear(parent)["pid"]
     status = embedded._read_pidfile  # noqa: SLF001 -- the server says there that it is stopping
-    with running(folder) as server:
+    with running(kept) as server:
         # Smart shutdown: it refuses newcomers until the last connection is closed.
         holder = subprocess.Popen([server.binaries / "psql", "-Xq", server.dsn.libpq_url], stdin=subprocess.PIPE)
         wait_until(lambda: ask(server, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql'") == "2")
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: (said := status(server.folder / "data")) and not said.is_ready)
     os.kill(parent.pid, signal.SIGKILL)  # Fast shutdown follows.
-    with running(folder, options=QUICK) as next_server:
+    with running(kept, options=QUICK) as next_server:
         assert next_server.pid != pid
     holder.communicate()
 
 
-def test_no_postgres_outlives_a_killed_parent(folder: Path, program: Callable[..., subprocess.Popen[str]]) -> None:
-    parent = program(folder)
+def test_no_postgres_outlives_a_killed_parent(kept: Path, program: Callable[..., subprocess.Popen[str]]) -> None:
+    parent = program(kept)
     home = Path(hear(parent)["folder"])
     assert len(servers_on(home)) > 1
     os.kill(parent.pid, signal.SIGKILL)
@@ -237,9 +252,9 @@ def test_an_initdb_whose_parent_is_killed_leaves_nothing_half_made(
 
 
 def test_ctrl_c_reaches_the_program_and_not_its_server(
-    folder: Path, program: Callable[..., subprocess.Popen[str]]
+    kept: Path, program: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    parent = program(folder)
+    parent = program(kept)
     home = Path(hear(parent)["folder"])
     os.killpg(parent.pid, signal.SIGINT)
     assert parent.stdout
@@ -248,25 +263,25 @@ def test_ctrl_c_reaches_the_program_and_not_its_server(
     assert not servers_on(home)
 
 
-def test_a_server_that_was_killed_is_started_again(folder: Path) -> None:
-    with running(folder, options=QUICK) as killed:
+def test_a_server_that_was_killed_is_started_again(kept: Path) -> None:
+    with running(kept, options=QUICK) as killed:
         ask(killed, "CREATE TABLE kept AS SELECT 42 AS value; CHECKPOINT")
         os.kill(killed.pid, signal.SIGKILL)
     assert (killed.folder / "data" / "postmaster.pid").exists()
     wait_until(lambda: not servers_on(killed.folder))
-    with running(folder, options=QUICK) as server:
+    with running(kept, options=QUICK) as server:
         assert ask(server, "SELECT value FROM kept") == "42"
 
 
-def test_a_pid_file_whose_pid_is_another_programs_by_now_is_put_aside(folder: Path) -> None:
-    with running(folder, options=QUICK) as server:
+def test_a_pid_file_whose_pid_is_another_programs_by_now_is_put_aside(kept: Path) -> None:
+    with running(kept, options=QUICK) as server:
         pidfile = server.folder / "data" / "postmaster.pid"
         said = pidfile.read_text()
     # The same user's as the server, since those are the pids that PostgreSQL takes for a living server.
     owner = pidfile.parent.owner()
     with subprocess.Popen(["sleep", "60"], user=owner if os.geteuid() == 0 else None) as other:
         pidfile.write_text(said.replace(str(server.pid), str(other.pid), 1))
-        with running(folder, options=QUICK) as again:
+        with running(kept, options=QUICK) as again:
             assert again.pid != other.pid
             assert ask(again, "SELECT 1") == "1"
         assert other.poll() is None
@@ -274,17 +289,15 @@ def test_a_pid_file_whose_pid_is_another_programs_by_now_is_put_aside(folder: Pa
 
 
 @pytest.mark.parametrize("text", ["", "not a pid\n"])
-def test_a_pid_file_that_was_cut_short_is_put_aside(folder: Path, text: str) -> None:
-    with running(folder, options=QUICK) as server:
-        pass
-    (server.folder / "data" / "postmaster.pid").write_text(text)
-    with running(folder, options=QUICK) as again:
+def test_a_pid_file_that_was_cut_short_is_put_aside(kept: Path, text: str) -> None:
+    (kept / "data" / "postmaster.pid").write_text(text)
+    with running(kept, options=QUICK) as again:
         assert ask(again, "SELECT 1") == "1"
 
 
-def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
+def test_a_server_that_cannot_start_says_why(kept: Path) -> None:
     why = r"did not start; its log .*/server\.log ends: .*shared_buffers"
-    with pytest.raises(EmbeddedError, match=why) as raised, running(folder, options={"shared_buffers": "plenty"}):
+    with pytest.raises(EmbeddedError, match=why) as raised, running(kept, options={"shared_buffers": "plenty"}):
         pass
     assert "\n" not in str(raised.value)
 
@@ -298,14 +311,12 @@ def test_an_initdb_that_fails_says_why_and_leaves_no_data(folder: Path) -> None:
     assert not (folder / "data").exists()
 
 
-def test_a_server_that_is_not_ready_in_time_is_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(folder, options=QUICK) as server:
-        pass
+def test_a_server_that_is_not_ready_in_time_is_stopped(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "_version", lambda _: "18.6")  # It waits as long, and is not what is late here.
     monkeypatch.setattr(embedded, "_START_SECONDS", 0.0)
-    with pytest.raises(EmbeddedError, match="was not ready in 0 s"), running(folder, options=QUICK):
+    with pytest.raises(EmbeddedError, match="was not ready in 0 s"), running(kept, options=QUICK):
         pass
-    assert not servers_on(server.folder)
+    assert not servers_on(kept)
 
 
 def test_without_the_package_the_extra_and_the_variable_are_named(
@@ -331,33 +342,31 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_data_of_another_major_version_are_left_alone(folder: Path) -> None:
-    with running(folder, options=QUICK) as server:
-        pass
-    (server.folder / "data" / "PG_VERSION").write_text("16\n")
+def test_data_of_another_major_version_are_left_alone(kept: Path) -> None:
+    (kept / "data" / "PG_VERSION").write_text("16\n")
     why = r"made by PostgreSQL 16, which 18\.\d+ cannot read: .*remove"
-    with pytest.raises(EmbeddedError, match=why), running(folder):
+    with pytest.raises(EmbeddedError, match=why), running(kept):
         pass
-    assert (server.folder / "data" / "base").exists()
+    assert (kept / "data" / "base").exists()
 
 
-def test_it_listens_on_loopback_alone(folder: Path) -> None:
-    with running(folder, options={**QUICK, "listen_addresses": "*"}) as server:
+def test_it_listens_on_loopback_alone(kept: Path) -> None:
+    with running(kept, options={**QUICK, "listen_addresses": "*"}) as server:
         listening = psutil.Process(server.pid).net_connections("all")
         assert {end.laddr for end in listening if end.status == "LISTEN"} == {("127.0.0.1", server.dsn.port)}
         assert ask(server, "SHOW unix_socket_directories") == ""
 
 
-def test_a_password_is_asked_for(folder: Path) -> None:
-    with running(folder, options=QUICK) as server:
+def test_a_password_is_asked_for(kept: Path) -> None:
+    with running(kept, options=QUICK) as server:
         assert stat.S_IMODE((server.folder / "password").stat().st_mode) == 0o600
         stranger = replace(server, dsn=replace(server.dsn, password="guess"))
         with pytest.raises(AssertionError, match="password authentication failed"):
             ask(stranger, "SELECT 1")
 
 
-def test_options_reach_the_server(folder: Path) -> None:
-    with running(folder, options={"fsync": "off", "work_mem": "7MB"}) as server:
+def test_options_reach_the_server(kept: Path) -> None:
+    with running(kept, options={"fsync": "off", "work_mem": "7MB"}) as server:
         assert ask(server, "SELECT current_setting('fsync') || current_setting('work_mem')") == "off7MB"
         assert ask(server, "SELECT current_setting('server_encoding') || datcollate FROM pg_database LIMIT 1") == (
             "UTF8C.UTF-8"
@@ -378,8 +387,8 @@ def test_a_temporary_server_leaves_nothing_behind(binaries: Path) -> None:
     assert not stand_in(server.folder).exists()
 
 
-def test_open_connections_do_not_hold_up_the_end(folder: Path) -> None:
-    with running(folder, options=QUICK) as server:
+def test_open_connections_do_not_hold_up_the_end(kept: Path) -> None:
+    with running(kept, options=QUICK) as server:
         command = [str(server.binaries / "psql"), "-Xc", "SELECT pg_sleep(60)", server.dsn.libpq_url]
         busy = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(lambda: ask(server, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1")
@@ -388,9 +397,9 @@ def test_open_connections_do_not_hold_up_the_end(folder: Path) -> None:
     assert busy.wait(5) != 0
 
 
-def test_a_server_that_does_not_listen_to_signals_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_listen_to_signals_is_killed(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "_STOP_SIGNALS", ((signal.SIGINT, 0.1), (signal.SIGQUIT, 0.1), (signal.SIGKILL, 5.0)))
-    with running(folder, options=QUICK) as server:
+    with running(kept, options=QUICK) as server:
         os.kill(server.pid, signal.SIGSTOP)
     assert not psutil.pid_exists(server.pid)
     wait_until(lambda: not servers_on(server.folder))
