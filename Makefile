@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 POSTGRESQL_15 := /usr/lib/postgresql/15/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast bench fuzz faults lint format sql check migrate schema catalogue diagnostics picture lock build clean distclean
+.PHONY: help install run test test-fast bench fuzz changes faults lint format sql check migrate schema catalogue diagnostics picture lock build clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: install ## Show what a page costs at any depth, what every request costs,
 fuzz: install ## Send the service what nobody would write down, and hold its answers against its own document
 	$(BIN)/python -m pytest -q -rP --show-capture=stdout -m "" -k "not postgresql-15" --hypothesis-profile=fuzz tests/fuzz
 
+changes: install ## Change a copy of the checkout as CONTRIBUTING.md says, and run the tests there
+	$(BIN)/python -m pytest -q -rP --show-capture=stdout -m changes tests/test_contributing.py
+
 faults: install ## Kill and stop what migrates at every step, and upgrade under load
 	$(BIN)/python -m pytest -q -rP --show-capture=stdout -n auto --dist worksteal -m faults
 
@@ -61,7 +64,7 @@ sql: install ## Prove what sql/ and migrations/ promise, and that what is made o
 
 # To measure takes a third more time than to test.
 check: COVERAGE = --cov --cov-report=term
-check: lint sql test fuzz faults ## Everything that CI checks, with branch coverage
+check: lint sql test changes fuzz faults ## Everything that CI checks, with branch coverage
 
 migrate: install ## Apply the pending migrations
 	$(BIN)/python -m service migrate apply

@@ -1,52 +1,84 @@
-"""The examples of CONTRIBUTING.md are as they have to be."""
+"""Changes of the service, made in a copy of the checkout: the examples of CONTRIBUTING.md word for word, and a comment.
 
-import re
-import shutil
-from dataclasses import replace
+The tests of the tools stand on an example: no change of the service may fail one of them.
+"""
+
+from filecmp import cmp
 from pathlib import Path
 
-from service.database import embedded
+import pytest
+
 from service.migrate.files import read_migrations
-from service.sqlcheck.checks import migrations
-from service.sqlcheck.project import read_project
-from service.sqlcheck.reading.statements import read_statements
-from service.sqlcheck.run import CHECKS, check
-from service.sqlcheck.subject import Subject
-from service.sqlcheck.trial.scratch import scratch_database
-from tests.sharing import on_one_postgresql
+from tests.checkouts import TOP, copy_checkout
+from tests.instructions import read_steps, run
 
-_CHECKOUT = Path(__file__).parents[1]
-# The others ask nothing of a statement that is added: no index is needed less, and no migration is new.
-_CHECKS = [name for name in CHECKS if name not in {"indexes", "migrations", "compatibility"}]
-_QUERY = re.compile(r"In \[`(sql/\S+)`\].+?```sql\n(-- name: (\w+).+?)```", re.DOTALL)
-_FILES = re.compile(r"`migrations/\d+(\.\S+\.sql)`.*?```sql\n(.+?)```", re.DOTALL)
-
-
-@on_one_postgresql
-def test_the_query_that_contributing_adds_keeps_its_promises(postgres: embedded.Server, tmp_path: Path) -> None:
-    project = read_project(_CHECKOUT)
-    added = _QUERY.search((_CHECKOUT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
-    assert added
-    file, text, name = added.groups()
-    shutil.copytree(project.sql, tmp_path / "sql")
-    (tmp_path / file).write_text(f"{text}\n{(project.folder / file).read_text(encoding='utf-8')}", encoding="utf-8")
-    with scratch_database(project, postgres.dsn) as connection:
-        subject = Subject.of(project, read_statements(project.at(tmp_path)), connection)
-        assert name in {statement.name for statement in subject.statements}
-        results = list(check(subject, _CHECKS))
-    assert [result.check for result in results] == _CHECKS
-    assert [str(diagnostic) for result in results for diagnostic in result.diagnostics] == []
+TOOLS = (
+    "tests/migrate",
+    "tests/migrations",
+    "tests/schemas",
+    "tests/sqlcheck",
+    "tests/http/test_sql_page.py",
+    "tests/test_contract_table.py",
+    "tests/test_documents.py",
+)
+# A version of PostgreSQL changes nothing about it.
+PYTEST = 'python -m pytest -q -n auto --dist worksteal -k "not postgresql-15"'
+SQL = "make sql POSTGRESQL_15=none"
+STEPS = read_steps()
 
 
-def test_the_migration_that_contributing_adds_has_no_fault(tmp_path: Path) -> None:
-    project = read_project(_CHECKOUT)
-    shutil.copytree(project.migrations, tmp_path / "migrations")
-    copied = replace(project, folder=tmp_path, names={**project.names, "squawk": str(project.squawk.resolve())})
-    last = read_migrations(project.migrations)[-1]
-    files = _FILES.findall((_CHECKOUT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
-    assert len(files) == 2
-    for name, text in files:
-        # Whatever its number there, it is the next one here.
-        told = re.sub(r"^-- depends: .*", f"-- depends: {last.id}", text)
-        (copied.migrations / f"{last.number + 1:04}{name}").write_text(told, encoding="utf-8")
-    assert [str(diagnostic) for diagnostic in migrations.check(copied)] == []
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the checkout."""
+    return copy_checkout(tmp_path / "checkout")
+
+
+def test_the_examples_of_contributing_have_their_places_and_keep_what_they_promise(checkout: Path) -> None:
+    for step in STEPS:
+        if not any(command.startswith("make ") for command in step.commands):
+            step.follow(checkout)
+
+    files = " ".join({step.file for step in STEPS if step.file.endswith(".py")})
+    run(checkout, f"ruff check {files} && ruff format --check {files}")
+    run(checkout, "python -m service sql check style contracts isolation plans grants migrations")
+
+
+@pytest.mark.changes
+@pytest.mark.timeout(1500)
+def test_the_examples_of_contributing_fail_no_test_when_they_are_followed_word_for_word(checkout: Path) -> None:
+    for step in STEPS:
+        step.follow(checkout)
+    _print_what_a_migration_costs(checkout)
+
+    run(checkout, SQL)
+    run(checkout, "make lint")
+    run(checkout, f"{PYTEST} {' '.join(TOOLS)} tests/http tests/tasks")
+
+
+def _print_what_a_migration_costs(checkout: Path) -> None:
+    by_hand = {step.path_in(checkout): step.section for step in STEPS if step.file}
+    files = {file for file in checkout.rglob("*") if file.is_file() and file.suffix != ".pyc"}
+    changed = {file for file in files if not _is_as_before(file, TOP / file.relative_to(checkout))}
+    section = STEPS[-1].section
+    count = list(by_hand.values()).count(section)
+    print(f"{section}: {count} files by hand, {len(changed - by_hand.keys())} generated")  # noqa: T201 -- the figures
+
+
+def _is_as_before(file: Path, before: Path) -> bool:
+    return before.is_file() and cmp(file, before, shallow=False)
+
+
+@pytest.mark.changes
+@pytest.mark.timeout(900)
+def test_a_migration_that_only_comments_fails_no_test_of_the_tools(checkout: Path) -> None:
+    run(checkout, "python -m service migrate new comment-migrations-of-tasks")
+    migration = read_migrations(checkout / "migrations", check=False)[-1]
+    comment = "COMMENT ON TABLE tasks IS 'What users want done, as they say it.';\n"
+    text = migration.text.replace("Purpose:", "Purpose: say it otherwise.")
+    text = text.replace("none on existing tables", "SHARE UPDATE EXCLUSIVE on tasks, for an instant")
+    migration.path.write_text(text.replace("before the code that reads it", "at any time") + comment)
+    migration.rollback_path.write_text(f"{migration.rollback}{comment}")
+    run(checkout, "make schema catalogue")
+
+    run(checkout, SQL)
+    run(checkout, f"{PYTEST} {' '.join(TOOLS)}")

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from service.cli import main
+from tests.instructions import read_steps
 
 _ROOT = Path(__file__).parents[1]
 _DOCUMENTS = sorted(
@@ -24,6 +25,7 @@ _DOCUMENTS = sorted(
         *(file for name in ("docs", "migrations", "service", "sql") for file in (_ROOT / name).rglob("*.md")),
     ]
 )
+_MADE = {step.file for step in read_steps()}
 _HTML = {"html_block", "html_inline"}
 
 
@@ -77,8 +79,9 @@ def test_every_path_that_is_named_exists() -> None:
         (document, re.split("[: ]", token.content)[0])
         for document in _DOCUMENTS
         for token in _tokens(document)
-        # An example of a migration is still to be made.
+        # An example of a migration is still to be made, and so is what CONTRIBUTING.md adds.
         if token.type == "code_inline"
+        and token.content not in _MADE
         and re.match(r"(\.ci|\.github|docs|migrations(?!/\d)|service|sql|tests)/", token.content)
     ]
     assert len(named) >= 100

@@ -7,6 +7,7 @@ from typing import Final
 from service.migrate.files import read_migrations, write_checksums
 from service.resources import resource_folder
 from tests.checkouts import copy_checkout
+from tests.edits import edit_everywhere
 
 _DOCUMENT: Final = resource_folder("migrations") / "README.md"
 _FILE: Final = re.compile(
@@ -68,10 +69,5 @@ class Example:
     def _change_queries(self, release: Path) -> Path:
         """Make the change of the document wherever it can be made."""
         file = release / "sql" / "tasks.sql"
-        text, lines = file.read_text(), self._diff.splitlines()
-        for before, after in zip(lines[::2], lines[1::2], strict=True):
-            assert (before[0], after[0]) == ("-", "+")
-            assert before[1:] in text
-            text = text.replace(before[1:], after[1:])
-        file.write_text(text)
+        file.write_text(edit_everywhere(file.read_text(), self._diff))
         return release

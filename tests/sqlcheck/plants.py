@@ -21,6 +21,7 @@ from service.sqlcheck.run import check
 from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.execution import rolled_back
 from service.sqlcheck.trial.scratch import scratch_database
+from tests.edits import EditError, edit
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sql-checks.md"
 EXAMPLE = Path(__file__).parent / "example"
@@ -65,15 +66,12 @@ class Plant:
         """
         _, *parts = _FILE.split(self.diff)
         for name, change in zip(parts[::2], parts[1::2], strict=True):
-            # Editors take the blank from the end of a line.
-            lines = [line if line.strip() else " \n" for line in change.splitlines(keepends=True)]
-            before = "".join(line[1:] for line in lines if line[0] in " -")
-            after = "".join(line[1:] for line in lines if line[0] in " +")
             file = folder / name
-            text = file.read_text(encoding="utf-8") if before and file.is_file() else ""
-            if before and text.count(before) != 1:
-                raise PlantError(f"{self}: {name} has what is to be changed {text.count(before)} times.")
-            file.write_text(text.replace(before, after) if before else after, encoding="utf-8")
+            text = file.read_text(encoding="utf-8") if file.exists() else ""
+            try:
+                file.write_text(edit(text, change), encoding="utf-8")
+            except EditError as error:
+                raise PlantError(f"{self}: {name} {error}.") from error
 
 
 Tell = Callable[[Plant], str]
