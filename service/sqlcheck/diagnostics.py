@@ -1,4 +1,4 @@
-"""The findings of a check: diagnostics, each of a promise that is broken, and notes, which people should know of."""
+"""Diagnostics, each of a promise that is broken, and notes, which people should know of: what checks yield."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class Diagnostic:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A finding that breaks no promise, and that people should know of; the message is one sentence."""
+    """Something that breaks no promise, and that people should know of; the message is one sentence."""
 
     message: str
 

@@ -34,7 +34,7 @@ CHECKS: Final[dict[str, Check]] = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The findings of one check.
+    """The result of one check.
 
     Attributes:
         check: its name.
@@ -53,7 +53,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The findings of the checks.
+    """The results of the checks.
 
     Attributes:
         statements: what was checked.

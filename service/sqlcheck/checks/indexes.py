@@ -22,7 +22,7 @@ from psycopg.sql import SQL, Identifier
 
 from service.sqlcheck.checks import contracts
 from service.sqlcheck.checks.origins import Origins
-from service.sqlcheck.checks.plans import faults_of_plan
+from service.sqlcheck.checks.plans import broken_promises_of_plan
 from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.reading.schema import Constraint, DatabaseSchema, Index, Table, read_schema
 from service.sqlcheck.reading.statements import Statement
@@ -59,7 +59,7 @@ def check(subject: Subject, proofs: Sequence[Proof] = PROOFS) -> Iterator[Diagno
             yield origins.of(name).diagnostic(CHECK, message)
     for table in _tables(subject.schema):
         for foreign_key in table.foreign_keys:
-            for message in _faults_of_foreign_key(table, foreign_key):
+            for message in _broken_promises_of_foreign_key(table, foreign_key):
                 yield origins.of(foreign_key.name).diagnostic(CHECK, message)
 
 
@@ -118,7 +118,7 @@ def _failures(
         except psycopg.Error as error:
             yield f"{statement.name}: preparation", str(error)
             continue
-        for message in faults_of_plan(statement, plan, schema, version) if "Plan" in statement.labels else ():
+        for message in broken_promises_of_plan(statement, plan, schema, version) if "Plan" in statement.labels else ():
             yield f"{statement.name}: plan", message
         # What only reads cannot fail for want of an index at all.
         if runs and any(node["Node Type"] == "ModifyTable" for node in nodes(plan)):
@@ -146,7 +146,7 @@ def _lost(schema: DatabaseSchema, left: DatabaseSchema) -> Iterator[str]:
                 yield f"{foreign_key.name}: support"
 
 
-def _faults_of_foreign_key(table: Table, foreign_key: Constraint) -> Iterator[str]:
+def _broken_promises_of_foreign_key(table: Table, foreign_key: Constraint) -> Iterator[str]:
     is_supported = table.support_of(foreign_key) is not None
     has_reason = (foreign_key.comment or "").startswith(_NO_INDEX)
     name, columns = foreign_key.name, ", ".join(foreign_key.columns)

@@ -49,11 +49,13 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
         if label is None:
             yield statement.diagnostic(CHECK, "Does not say how it is planned: add a line `-- Plan:`.")
         else:
-            for message in _faults(statement, label, subject):
+            for message in _broken_promises(statement, label, subject):
                 yield statement.diagnostic(CHECK, message, label)
 
 
-def faults_of_plan(statement: Statement, plan: PlanNode, schema: DatabaseSchema, version: int) -> Iterator[str]:
+def broken_promises_of_plan(
+    statement: Statement, plan: PlanNode, schema: DatabaseSchema, version: int
+) -> Iterator[str]:
     """Yield, as messages, in what a generic plan is not as promised, or not as any plan has to be.
 
     Args:
@@ -63,23 +65,23 @@ def faults_of_plan(statement: Statement, plan: PlanNode, schema: DatabaseSchema,
         version: that of the PostgreSQL which made the plan.
     """
     promised = _clauses(statement.labels["Plan"])
-    yield from _faults_of_promise(promised, plan, version)
-    yield from _faults_of_order(statement, promised)
-    yield from _faults_of_structure(statement, plan, schema)
+    yield from _broken_promises_of_promise(promised, plan, version)
+    yield from _broken_promises_of_order(statement, promised)
+    yield from _broken_promises_of_structure(statement, plan, schema)
 
 
-def _faults(statement: Statement, label: Label, subject: Subject) -> Iterator[str]:
+def _broken_promises(statement: Statement, label: Label, subject: Subject) -> Iterator[str]:
     schema, connection, rows = subject.schema, subject.connection, subject.project.names["rows"]
     promised = _clauses(label)
-    yield from _faults_of_grammar(label.text, promised, schema)
-    yield from _faults_of_size(promised, subject)
+    yield from _broken_promises_of_grammar(label.text, promised, schema)
+    yield from _broken_promises_of_size(promised, subject)
     try:
         with rolled_back(connection):
             plan = explain(connection, statement)
     except psycopg.Error as error:
         yield f"PostgreSQL cannot plan it ({reason(error)}): mend the statement."
         return
-    yield from faults_of_plan(statement, plan, schema, connection.info.server_version // 10000)
+    yield from broken_promises_of_plan(statement, plan, schema, connection.info.server_version // 10000)
     given = ", ".join(source.name for source in sources(statement).values())
     examples = f"the examples of {given}" if given else "no parameters"
     try:
@@ -96,14 +98,14 @@ def _faults(statement: Statement, label: Label, subject: Subject) -> Iterator[st
     if not count or (statement.operator == "$" and not value):
         found = "nothing" if not count or value is None else value
         yield f"Finds {found} with {examples}: have {rows} add a row that it finds."
-    yield from _faults_of_reading(plan, may_discard="discards" in promised)
+    yield from _broken_promises_of_reading(plan, may_discard="discards" in promised)
 
 
 def _clauses(label: Label) -> list[str]:
     return label.text.removesuffix(".").partition(";")[0].split(", ")
 
 
-def _faults_of_grammar(text: str, promised: list[str], schema: DatabaseSchema) -> Iterator[str]:
+def _broken_promises_of_grammar(text: str, promised: list[str], schema: DatabaseSchema) -> Iterator[str]:
     indexes = {name for table in schema.tables.values() for name in table.indexes}
     if not text.endswith("."):
         yield "Plan does not end with a full stop: add it."
@@ -125,7 +127,7 @@ def _faults_of_grammar(text: str, promised: list[str], schema: DatabaseSchema) -
         yield "Plan says both `sort` and `no sort`: say one."
 
 
-def _faults_of_size(promised: list[str], subject: Subject) -> Iterator[str]:
+def _broken_promises_of_size(promised: list[str], subject: Subject) -> Iterator[str]:
     for clause in promised:
         table = clause.removeprefix(_SEQ_SCAN)
         if table != clause and table in subject.schema.tables:
@@ -137,7 +139,7 @@ def _faults_of_size(promised: list[str], subject: Subject) -> Iterator[str]:
                 )
 
 
-def _faults_of_promise(promised: list[str], plan: PlanNode, version: int) -> Iterator[str]:
+def _broken_promises_of_promise(promised: list[str], plan: PlanNode, version: int) -> Iterator[str]:
     done = clauses_of(plan)
     expected = [clause for clause in promised if clause not in _SILENT]
     if set(done) != set(expected):
@@ -154,7 +156,7 @@ def _discards(node: PlanNode) -> bool:
     return node["Node Type"] != "Seq Scan" and bool({"Filter", "Join Filter"} & node.keys())
 
 
-def _faults_of_order(statement: Statement, promised: list[str]) -> Iterator[str]:
+def _broken_promises_of_order(statement: Statement, promised: list[str]) -> Iterator[str]:
     if {"sort", "no sort"} & set(promised):
         return
     orders = _Orders()
@@ -176,21 +178,21 @@ class _Orders(Visitor):
         self.found |= bool(node.orderClause)
 
 
-def _faults_of_structure(statement: Statement, plan: PlanNode, schema: DatabaseSchema) -> Iterator[str]:
+def _broken_promises_of_structure(statement: Statement, plan: PlanNode, schema: DatabaseSchema) -> Iterator[str]:
     """Yield what is wrong with a plan whatever is promised, and however few rows it reads of those that there are."""
     tables = {name: table for table in schema.tables.values() for name in table.indexes}
     is_limited = "Scope" not in statement.labels
     for node in nodes(plan):
         # What is of no table of the schema has been said already, since it cannot be promised.
         if node["Node Type"] in INDEX_SCANS and node["Index Name"] in tables:
-            yield from _faults_of_index_scan(node, tables[node["Index Name"]], is_limited=is_limited)
+            yield from _broken_promises_of_index_scan(node, tables[node["Index Name"]], is_limited=is_limited)
         elif node["Node Type"] == "Seq Scan" and node["Relation Name"] in schema.tables:
             table = schema.tables[node["Relation Name"]]
             if is_limited and table.owner:
                 yield f"Reads the whole of {table.name}, whose rows are each one user's: {_limit(table)}"
 
 
-def _faults_of_index_scan(node: PlanNode, table: Table, *, is_limited: bool) -> Iterator[str]:
+def _broken_promises_of_index_scan(node: PlanNode, table: Table, *, is_limited: bool) -> Iterator[str]:
     index = table.indexes[node["Index Name"]]
     written = node.get("Index Cond", "empty")
     compared = list(conditions(node.get("Index Cond")))
@@ -211,7 +213,7 @@ def _limit(table: Table) -> str:
     return f"limit it by {table.owner}, with an index that begins with it, or give the reason under `Scope:`."
 
 
-def _faults_of_reading(plan: PlanNode, *, may_discard: bool) -> Iterator[str]:
+def _broken_promises_of_reading(plan: PlanNode, *, may_discard: bool) -> Iterator[str]:
     for node in nodes(plan):
         loops = node["Actual Loops"]
         kept = round(node["Actual Rows"] * loops)
