@@ -18,6 +18,7 @@ from service.http.app_keys import DATABASE
 from service.settings import Settings
 from tests.conftest import Answer, Api, Service, connected, started
 from tests.http.raw import exchange, head, wire
+from tests.sharing import on_one_postgresql
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 DRAFT = {"title": "Water the plants", "description": "Also the c\u00e1ctus"}
@@ -249,6 +250,7 @@ MALFORMED = {
 }
 
 
+@on_one_postgresql
 @pytest.mark.parametrize("lines", MALFORMED.values(), ids=MALFORMED)
 async def test_a_malformed_key_is_400_and_nothing_happens(lines: list[str], service: Service, alice: Api) -> None:
     task = await alice.new_task()
@@ -264,6 +266,7 @@ async def test_a_malformed_key_is_400_and_nothing_happens(lines: list[str], serv
     assert await _titles(alice) == [task["title"]]
 
 
+@on_one_postgresql
 @pytest.mark.parametrize(
     ("bare", "quoted"),
     [
@@ -284,12 +287,14 @@ async def test_the_quoted_and_the_bare_spelling_are_one_key(bare: str, quoted: s
     _assert_replay(await _send(alice, "POST", "/api/tasks", DRAFT, key=quoted), first)
 
 
+@on_one_postgresql
 async def test_keys_that_differ_are_not_one_key(alice: Api) -> None:
     for key in ("abc", "ABC", "abc.", "'abc'", '" abc"'):
         answer = await _send(alice, "POST", "/api/tasks", DRAFT, key=key)
         assert (answer.status, REPLAYED in answer.headers) == (201, False), key
 
 
+@on_one_postgresql
 async def test_where_nothing_is_written_the_header_is_ignored(alice: Api) -> None:
     path = f"/api/tasks/{(await alice.new_task())['id']}"
     for key in (KEY, "", '"'):

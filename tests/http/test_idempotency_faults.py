@@ -86,6 +86,7 @@ async def _killer(dsn: Dsn) -> AsyncIterator[list[int]]:
         await asyncio.wait([task])
 
 
+@on_one_postgresql
 async def test_a_keyed_retry_happens_once_whatever_fails(
     settings: Settings, shared_dsn: Dsn, connection: asyncpg.Connection, alice: Api
 ) -> None:

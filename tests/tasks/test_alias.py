@@ -5,6 +5,9 @@ import uuid
 import pytest
 
 from tests.conftest import Api
+from tests.sharing import on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 REQUESTS = [
     ("GET", "", None),

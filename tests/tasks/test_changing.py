@@ -9,6 +9,7 @@ import pytest
 from service.dsn import Dsn
 from service.settings import Settings
 from tests.conftest import Api, StartService, connected
+from tests.sharing import on_one_postgresql
 
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
@@ -48,6 +49,7 @@ async def test_a_patch_that_changes_nothing_leaves_the_version(
     assert (answer.status, answer.body, answer.headers["ETag"]) == (200, task, '"1"')
 
 
+@on_one_postgresql
 async def test_null_for_a_title_is_refused(alice: Api) -> None:
     task = await alice.new_task()
     answer = await alice.patch(f"/api/tasks/{task['id']}", {"title": None})
@@ -55,6 +57,7 @@ async def test_null_for_a_title_is_refused(alice: Api) -> None:
     assert [(error["pointer"], error["code"]) for error in answer.body["errors"]] == [("/title", "null")]
 
 
+@on_one_postgresql
 async def test_every_fault_of_a_patch_is_named_at_once(alice: Api) -> None:
     task = await alice.new_task()
     patch = {"title": " ", "description": "x" * 2001, "status": None, "completed": 0, "version": 2, "due": "today"}
@@ -127,6 +130,7 @@ async def test_a_new_status_works_at_once_with_its_own_meaning(
     assert (reopened["status"], reopened["completed_at"]) == ("incomplete", None)
 
 
+@on_one_postgresql
 @pytest.mark.parametrize(
     "media_type",
     [
@@ -143,6 +147,7 @@ async def test_a_patch_may_come_as_either_media_type(alice: Api, media_type: str
     assert (answer.status, answer.body["title"]) == (200, "x")
 
 
+@on_one_postgresql
 @pytest.mark.parametrize(
     "media_type", ["application/json-patch+json", "text/plain", "application/x-www-form-urlencoded", "text/json"]
 )

@@ -7,7 +7,10 @@ import asyncpg
 import pytest
 
 from tests.conftest import Api
+from tests.sharing import on_one_postgresql
 from tests.tasks.lists import ids_of, insert_tasks, next_page, parameters_of
+
+pytestmark = on_one_postgresql
 
 # All of them hold every task of insert_tasks, and each is another list.
 _LISTS: list[dict[str, str]] = [

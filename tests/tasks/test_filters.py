@@ -18,6 +18,7 @@ from service.migrate import runner
 from service.resources import resource_folder
 from service.settings import Settings
 from tests.conftest import Api, connected, started
+from tests.sharing import on_one_postgresql
 from tests.tasks.lists import ids_of, walk
 
 _START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
@@ -57,6 +58,7 @@ def _model(tasks: list[Any], asked: dict[str, str]) -> list[Any]:
     return found[::-1] if asked.get("sort") == "created_at" else found
 
 
+@on_one_postgresql
 async def test_every_combination_of_filters_and_orders_gives_what_the_model_says(
     alice: Api, bob: Api, connection: asyncpg.Connection
 ) -> None:
@@ -219,6 +221,7 @@ async def test_a_search_ignores_the_case_of_every_letter_whatever_the_locale(ali
         assert await _finds(alice_of_locale, q) == {"ΟΔΥΣΣΕΥΣ"}, q
 
 
+@on_one_postgresql
 @pytest.mark.parametrize("sort", ["created_at", "-created_at"])
 async def test_the_alias_lists_the_same(alice: Api, connection: asyncpg.Connection, sort: str) -> None:
     await _insert_corpus(connection, alice)

@@ -8,8 +8,10 @@ import pytest
 
 from tests.conftest import Api, Service
 from tests.http.raw import exchange, head
-from tests.sharing import NewUser
+from tests.sharing import NewUser, on_each_postgresql, on_one_postgresql
 from tests.tasks.lists import ids_of, insert_tasks, next_page, parameters_of, walk
+
+pytestmark = on_one_postgresql
 
 # RFC 3986, section 2, without "#", where a fragment would begin.
 _IN_A_URL = set("%-._~:/?[]@!$&'()*+,;=" + string.ascii_letters + string.digits)
@@ -21,11 +23,13 @@ async def test_a_new_user_has_an_empty_list(alice: Api) -> None:
     assert "Link" not in answer.headers
 
 
+@on_each_postgresql
 async def test_the_newest_task_comes_first(alice: Api) -> None:
     tasks = [await alice.new_task(f"Task {n}") for n in range(5)]
     assert (await alice.get("/api/tasks")).body == {"items": tasks[::-1], "next_cursor": None}
 
 
+@on_each_postgresql
 async def test_the_oldest_task_comes_first_where_that_is_asked_for(alice: Api) -> None:
     tasks = [await alice.new_task(f"Task {n}") for n in range(5)]
     assert (await alice.get("/api/tasks?sort=created_at")).body == {"items": tasks, "next_cursor": None}
@@ -48,6 +52,7 @@ async def test_a_page_has_50_tasks_unless_asked_otherwise_and_200_at_most(
         assert page.body["next_cursor"] is not None
 
 
+@on_each_postgresql
 @pytest.mark.parametrize("ties", [1, 4, 100])
 @pytest.mark.parametrize("limit", [1, 7, 20, 39, 40, 41])
 async def test_a_walk_sees_each_task_once(alice: Api, connection: asyncpg.Connection, limit: int, ties: int) -> None:
@@ -115,6 +120,7 @@ async def test_a_bad_parameter_is_refused_by_name(alice: Api, query: str, named:
     assert all(error["detail"] and error["code"] for error in answer.body["errors"])
 
 
+@on_each_postgresql
 async def test_a_status_that_is_unknown_is_refused_on_every_page(new_user: NewUser) -> None:
     nobody = await new_user()  # without tasks, so that every list is empty
     assert parameters_of(await nobody.get("/api/tasks?status=nope")) == {"status"}

@@ -11,6 +11,9 @@ import pytest
 from service.dsn import Dsn
 from service.settings import Settings
 from tests.conftest import Api, Service, started
+from tests.sharing import on_each_postgresql, on_one_postgresql
+
+pytestmark = on_one_postgresql
 
 WRITERS = 8
 ROUNDS = 5
@@ -161,6 +164,7 @@ async def test_a_copy_that_is_not_current_is_sent_anew(alice: Api, value: str) -
     assert (answer.status, answer.body) == (200, task)
 
 
+@on_each_postgresql
 async def test_concurrent_writers_lose_no_update(alice: Api) -> None:
     task = await alice.new_task()
     path = f"/api/tasks/{task['id']}"
@@ -191,6 +195,7 @@ async def test_concurrent_writers_lose_no_update(alice: Api) -> None:
     assert sorted(final["description"].split()) == sorted(lines)
 
 
+@on_each_postgresql
 async def test_of_writers_on_one_version_one_wins(alice: Api) -> None:
     task = await alice.new_task()
     path = f"/api/tasks/{task['id']}"
@@ -205,6 +210,7 @@ async def test_of_writers_on_one_version_one_wins(alice: Api) -> None:
     assert (await alice.get(path)).body == winners[0].body
 
 
+@on_each_postgresql
 async def test_writers_without_if_match_are_counted_one_by_one(alice: Api) -> None:
     task = await alice.new_task()
     path = f"/api/tasks/{task['id']}"

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import Answer, Api
+from tests.sharing import on_one_postgresql
 
 MEMBERS = {
     "id",
@@ -120,6 +121,7 @@ async def test_a_status_that_cannot_be_is_refused_by_name(
 
 
 # One of each plane, to tell characters from bytes and from UTF-16 units.
+@on_one_postgresql
 @pytest.mark.parametrize("character", ["a", "é", "水", "🌱"])
 @pytest.mark.parametrize(("member", "limit"), [("title", 200), ("description", 2000)])
 async def test_limits_count_characters(alice: Api, member: str, limit: int, character: str) -> None:
@@ -131,10 +133,12 @@ async def test_limits_count_characters(alice: Api, member: str, limit: int, char
     assert (await alice.get(f"/api/tasks/{task['id']}")).body == task
 
 
+@on_one_postgresql
 async def test_an_empty_title_is_too_short(alice: Api) -> None:
     assert pointers(await alice.post("/api/tasks", {"title": ""})) == {"/title": ["length"]}
 
 
+@on_one_postgresql
 @pytest.mark.parametrize(
     "blank",
     [" ", "\t\r\n", "\x0b\x0c", "\x1c", "\x85", "\xa0", "\u2003 \u3000", "\u2028", "\u202f", " " * 200],
@@ -160,6 +164,7 @@ async def test_an_empty_description_stays_empty(alice: Api) -> None:
     assert (await alice.new_task(description=""))["description"] == ""
 
 
+@on_one_postgresql
 async def test_every_fault_of_a_new_task_is_named_at_once(alice: Api) -> None:
     answer = await alice.post(
         "/api/tasks", {"description": 7, "status": False, "completed": "no", "owner": "me", "id": 1, "a/b~c": 1}
@@ -176,6 +181,7 @@ async def test_every_fault_of_a_new_task_is_named_at_once(alice: Api) -> None:
     assert all(error["detail"] for error in answer.body["errors"])
 
 
+@on_one_postgresql
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 async def test_members_that_only_the_service_writes_are_refused(alice: Api, method: str) -> None:
     task = await alice.new_task()
@@ -234,6 +240,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
+@on_one_postgresql
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 async def test_anothers_task_is_told_apart_from_none_by_nothing(
     alice: Api, bob: Api, connection: asyncpg.Connection, method: str
@@ -263,6 +270,7 @@ async def test_a_list_holds_only_its_callers_tasks(alice: Api, bob: Api) -> None
     assert (await bob.get("/api/tasks")).body["items"] == [own]
 
 
+@on_one_postgresql
 @pytest.mark.parametrize(
     ("method", "path"),
     [

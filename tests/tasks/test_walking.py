@@ -9,7 +9,10 @@ from urllib.parse import urlencode
 import asyncpg
 
 from tests.conftest import Api
+from tests.sharing import on_one_postgresql
 from tests.tasks.lists import insert_tasks, next_page
+
+pytestmark = on_one_postgresql
 
 _FILTERS: list[dict[str, str]] = [{}, {"completed": "false"}, {"q": "TASK", "created_after": "2000-01-01T00:00:00Z"}]
 _WALKS = 3
