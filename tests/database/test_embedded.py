@@ -64,7 +64,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Path]:
-    """What a first start leaves, to be copied: to make it takes ten times as long as to start on it."""
+    """The data that a first start leaves, to be copied: to make them takes ten times as long as to start on them."""
     with tempfile.TemporaryDirectory(prefix="task-service-") as name:
         Path(name).chmod(0o711)
         with running(Path(name) / "postgres", options=QUICK) as server:
