@@ -3,6 +3,7 @@
 The tests of the tools stand on an example: no change of the service may fail one of them.
 """
 
+import re
 from filecmp import cmp
 from pathlib import Path
 
@@ -25,6 +26,7 @@ TOOLS = (
 PYTEST = 'python -m pytest -q -n auto --dist worksteal -k "not postgresql-15"'
 SQL = "make sql POSTGRESQL_15=none"
 STEPS = read_steps()
+SCHEMA = TOP / "docs" / "schema.sql"
 
 
 @pytest.fixture
@@ -77,7 +79,9 @@ def test_a_migration_that_only_comments_fails_no_test_of_the_tools(checkout: Pat
     text = migration.text.replace("Purpose:", "Purpose: say it otherwise.")
     text = text.replace("none on existing tables", "SHARE UPDATE EXCLUSIVE on tasks, for an instant")
     migration.path.write_text(text.replace("before the code that reads it", "at any time") + comment)
-    migration.rollback_path.write_text(f"{migration.rollback}{comment}")
+    before = re.search(r"^COMMENT ON TABLE public\.(tasks IS '.*';)$", SCHEMA.read_text(), re.MULTILINE)
+    assert before
+    migration.rollback_path.write_text(f"{migration.rollback}COMMENT ON TABLE {before[1]}\n")
     run(checkout, "make schema catalogue")
 
     run(checkout, SQL)
