@@ -24,6 +24,7 @@ def _is_run_here(step: dict[str, Any]) -> bool:
     return "run" in step and step["name"] != "Install" and "base_ref" not in step.get("if", "")
 
 
+@pytest.mark.timeout(300)  # five steps, each a few processes
 def test_every_step_of_the_workflow_succeeds(empty_database: Dsn, tmp_path: Path) -> None:
     steps = [step for step in _WORKFLOW["jobs"]["migrate"]["steps"] if _is_run_here(step)]
     assert [step["name"] for step in steps] == [
