@@ -136,10 +136,8 @@ def _outputs(
     prover = Prover({number for number, name in numbered if name not in fed or fed[name].is_nullable})
     # Of no row there is no value.
     may_be_none = statement.operator == "$" and not at_least_one(scope)
-    # Where the parse tree has another list than PostgreSQL, nothing is known of it.
-    is_known = len(scope.outputs) == len(described.columns)
     for place, column in enumerate(described.columns):
-        is_nullable = may_be_none or not is_known or not prover.column(scope, place)
+        is_nullable = may_be_none or not prover.described_column(scope, place, len(described.columns))
         about = _about(statement, promised, column.name)
         yield Output(column.name, type_name(column.type.written), is_nullable, column.origin, about)
 

@@ -202,9 +202,7 @@ class _Contract:
         return all(relation.table.is_ours for part in self._scope for relation in part.relations if relation.table)
 
     def _is_never_null(self, place: int, prover: Prover) -> bool:
-        # Where the parse tree has another list than PostgreSQL, nothing is known of it.
-        is_known = len(self._scope.outputs) == len(self._description.columns)
-        return is_known and prover.column(self._scope, place)
+        return prover.described_column(self._scope, place, len(self._description.columns))
 
     def _place(self, place: int) -> Node:
         """Return where a column stands; the first of the list where a `*` stands for several."""

@@ -76,6 +76,13 @@ class Prover:
             return self._reference(output.attribute, known)
         return self.expression(output.value, scope, known)
 
+    def described_column(self, scope: Scope, place: int, count: int) -> bool:
+        """Tell whether a column is never NULL, of the so many that PostgreSQL says a query gives.
+
+        Where the parse tree has another list than PostgreSQL, nothing is known of any.
+        """
+        return len(scope.outputs) == count and self.column(scope, place)
+
     def facts(self, scope: Scope) -> Facts:
         """Return what the conditions of a query make sure of in the rows that it reads."""
         if not self._with_conditions:

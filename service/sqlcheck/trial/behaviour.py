@@ -143,10 +143,8 @@ def risks(before: Behaviour, after: Behaviour) -> Iterator[str]:
 
 
 def _nullable(scope: Scope, columns: list[str]) -> frozenset[str]:
-    if len(scope.outputs) != len(columns):
-        return frozenset(columns)
-    prover = Prover(())
-    return frozenset(name for place, name in enumerate(columns) if not prover.column(scope, place))
+    prover, count = Prover(()), len(columns)
+    return frozenset(name for place, name in enumerate(columns) if not prover.described_column(scope, place, count))
 
 
 def _failure(connection: Connection, statement: Statement, *, role: str | None) -> str | None:
