@@ -123,9 +123,10 @@ def catalogue(*, only_check: bool, configuration: Path | None) -> None:
     """
     documents = _module("catalogue.documents")
     with _refusing():
-        made = documents.make(_project(configuration))
+        project = _project(configuration)
+        made = documents.make(project)
         # Another project's are written where it lies.
-        folder = Path() if configuration is None else configuration if configuration.is_dir() else configuration.parent
+        folder = project.folder if configuration else Path()
         contents = {folder / "docs" / name: text for name, text in made.items()}
         command = f"python -m service sql catalogue --config {configuration}" if configuration else "make catalogue"
         write_or_compare(contents, command, only_check=only_check)
