@@ -192,15 +192,3 @@ def test_where_the_parser_is_not_installed_one_line_says_how_it_comes_there() ->
     done = _run(_CHECKOUT, "-c", _WITHOUT_PGLAST)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "pglast is not installed: pip install -e '.[sqlcheck]' installs what checks need.\n"
-
-
-_LOADED = """
-import sys
-import service.cli, service.app, service.workers
-print([name for name in sys.modules if name == "pglast" or name.startswith("service.sqlcheck")])
-"""
-
-
-def test_nothing_that_serves_loads_the_prover_or_its_parser() -> None:
-    done = _run(_CHECKOUT, "-c", _LOADED)
-    assert (done.returncode, done.stdout) == (0, "[]\n")
