@@ -1,15 +1,14 @@
 """A file of sql/ that cannot be loaded stops what runs queries, in a line, and nothing else."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.checkouts import copy_checkout
 from tests.processes import bare_environ
 
-_CHECKOUT = Path(__file__).parents[1]
 _MISTAKE = "-- name: get_nothing(id)^\nSELECT 1;\n\n-- name: get_more(id)^\nSELECT 1;\n"
 _TOLD = "sql/zz.sql:1 get_nothing: Lists id, which its statement does not use: remove that, or use it."
 
@@ -17,13 +16,7 @@ _TOLD = "sql/zz.sql:1 get_nothing: Lists id, which its statement does not use: r
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout whose sql/ has a file with two mistakes."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in ("service", "sql", "migrations"):
-        shutil.copytree(_CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", ".squawk.toml"):
-        shutil.copy(_CHECKOUT / name, folder)
-    (folder / "docs").mkdir()
-    shutil.copy(_CHECKOUT / "docs" / "rows.sql", folder / "docs")
+    folder = copy_checkout(tmp_path_factory.mktemp("broken") / "checkout")
     (folder / "sql" / "zz.sql").write_text(_MISTAKE)
     return folder
 
