@@ -82,12 +82,12 @@ class Statement:
 
     @cached_property
     def trees(self) -> list[ast.Node]:
-        """Every statement that stands under the name; one, by the rules."""
+        """Every statement that stands under the name; `read_statements` refuses all but one."""
         return [cast(ast.Node, raw.stmt) for raw in parse_sql(self.sql)]
 
     def nodes(self, kind: type[NodeT]) -> list[NodeT]:
         """Return every node of one kind, in the order in which they are met."""
-        return [node for tree in self.trees for node in walk(tree) if isinstance(node, kind)]
+        return [node for node in walk(self.tree) if isinstance(node, kind)]
 
     def line_of(self, node: ast.Node | int | None) -> int:
         """Return the line of the file on which a node of the tree, or a character of `sql`, stands.
