@@ -184,8 +184,8 @@ async def test_purging_does_not_keep_the_service_from_ending(
 ) -> None:
     monkeypatch.setattr(purging, "_INTERVAL_SECONDS", 0.0)
     async with connection.transaction():
-        await connection.execute("LOCK TABLE idempotency_records")
         async with started(settings, dsn):
+            await connection.execute("LOCK TABLE idempotency_records")  # not before: a start reads from every table
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'idempotency_records'::regclass"
             while not await connection.fetchval(waiting):
                 pass

@@ -120,12 +120,14 @@ async def load_tasks(connection: asyncpg.Connection, count: int) -> UUID:
     return user
 
 
-async def position_of_page(connection: asyncpg.Connection, name: str, user_id: UUID, page: int) -> Position:
+async def position_of_page(
+    connection: asyncpg.Connection, name: str, user_id: UUID, page: int, *, page_size: int = PAGE_SIZE
+) -> Position:
     """Return where a page of a list begins."""
     start = start_of(EARLIEST if _is_oldest_first(name) else LATEST)
     if page == 1:
         return start
-    before = _parameters(name, user_id, start) | {"page_size": (page - 1) * PAGE_SIZE}
+    before = _parameters(name, user_id, start) | {"page_size": (page - 1) * page_size}
     last = (await getattr(queries, name)(connection, **before))[-1]
     return Position(last["created_at"], last["id"])
 
