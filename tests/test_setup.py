@@ -191,6 +191,7 @@ def test_a_python_without_the_venv_module_is_one_line(checkout: Checkout, tmp_pa
     assert _refusal(checkout, python) == told
 
 
+@pytest.mark.faults
 def test_an_environment_without_pip_is_made_anew_and_one_that_is_whole_is_kept(checkout: Checkout) -> None:
     venv.create(checkout.venv, symlinks=True)  # as Debian's Python leaves it
     version = ".".join(map(str, sys.version_info[:3]))

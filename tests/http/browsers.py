@@ -18,7 +18,7 @@ FLAGS = [
 STEP_MILLISECONDS = 60_000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium, without a window."""
     program = shutil.which("chromium")
