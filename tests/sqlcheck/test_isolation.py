@@ -1,4 +1,4 @@
-"""The proof that each statement is limited to one user: held against a corpus, against itself, against PostgreSQL."""
+"""The proof that each statement is limited to one owner: held against a corpus, against itself, against PostgreSQL."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -189,31 +189,31 @@ MESSAGES = {
     "the_same_table_twice_but_once": (
         "JOIN notes AS other ON other.id = one.id",
         (
-            "notes (as other) is not limited to one user in its scope. Write other.member_id = :member_id into the"
+            "notes (as other) is not limited to one owner in its scope. Write other.member_id = :member_id into the"
             " AND chain of the WHERE, or of the ON of a join that drops what does not match, or write in a"
-            " `Scope:` why the statement is not limited to one user."
+            " `Scope:` why the statement is not limited to one owner."
         ),
     ),
     "an_insert_for_another": (
         "INSERT INTO notes (member_id, id, title)",
         (
             "notes.member_id is not given :member_id in each row that is inserted. Give it that, or write in a"
-            " `Scope:` why the statement is not limited to one user."
+            " `Scope:` why the statement is not limited to one owner."
         ),
     ),
     "a_gift": (
         "SET member_id = :other_id, number = 9",
         (
             "revisions.member_id is set to something else than :member_id. Leave it as it is, or write in"
-            " a `Scope:` why the statement is not limited to one user."
+            " a `Scope:` why the statement is not limited to one owner."
         ),
     ),
     "on_conflict_without_the_owner": (
         "INSERT INTO labels (member_id, shelf_id, name, size)",
         (
-            "ON CONFLICT may change a row of another user: it compares shelf_id, name, and not member_id. Use a key"
+            "ON CONFLICT may change a row of another owner: it compares shelf_id, name, and not member_id. Use a key"
             " that holds member_id, write labels.member_id = :member_id into its WHERE, or write in a"
-            " `Scope:` why the statement is not limited to one user."
+            " `Scope:` why the statement is not limited to one owner."
         ),
     ),
     "a_file": (
@@ -253,14 +253,14 @@ def test_a_scope_with_its_reason_excuses_a_statement(corpus: Subject) -> None:
 def test_a_scope_without_a_reason_is_a_fault(corpus: Subject) -> None:
     [diagnostic] = _told(_with_scope("a_delete_by_id", ""), corpus)
     assert diagnostic.line == 7
-    assert diagnostic.message == "Its `Scope:` gives no reason. Write why the statement is not limited to one user."
+    assert diagnostic.message == "Its `Scope:` gives no reason. Write why the statement is not limited to one owner."
 
 
 @pytest.mark.parametrize("name", ["a_delete", "tables_of_nobody"])
 def test_a_scope_that_excuses_nothing_is_a_fault(name: str, corpus: Subject) -> None:
     [diagnostic] = _told(_with_scope(name, "all members."), corpus)
     assert diagnostic.line == 7
-    assert diagnostic.message == "Its `Scope:` excuses nothing: no row of another user is in reach. Remove the label."
+    assert diagnostic.message == "Its `Scope:` excuses nothing: no row of another owner is in reach. Remove the label."
 
 
 @pytest.mark.parametrize("name", ["a_merge", "a_table_in_a_string"])

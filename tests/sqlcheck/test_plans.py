@@ -352,7 +352,7 @@ FROM notes;
 """) == (
         "sql/planted.sql:4 count_notes: Plan says `seq scan of notes`, but notes is no handful: rows.sql gives it"
         f" {count(scratch, 'notes')} rows, and more than {HANDFUL} are too many. Have an index for it.\n"
-        "sql/planted.sql:4 count_notes: Reads the whole of notes, whose rows are each one user's: limit it by"
+        "sql/planted.sql:4 count_notes: Reads the whole of notes, whose rows are each one owner's: limit it by"
         " member_id, with an index that begins with it, or give the reason under `Scope:`."
     )
 

@@ -1,4 +1,4 @@
-"""Isolation: each statement on a per-user table is limited to the rows of one user, in every scope.
+"""Isolation: each statement on a table with an owner is limited to the rows of one owner, in every scope.
 
 `proofs.ownership` says what that means and proves it. Here it is told of what is not proved, of what cannot be, since
 it may read by itself or is of another kind, and of a `Scope:` that excuses nothing.
@@ -21,11 +21,11 @@ from service.sqlcheck.subject import Subject
 CHECK = "isolation"
 
 _KINDS = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt)
-_WHY_NOT = "or write in a `Scope:` why the statement is not limited to one user."
+_WHY_NOT = "or write in a `Scope:` why the statement is not limited to one owner."
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
-    """Yield a diagnostic for each reference to a per-user table that is not proved to be limited to one user."""
+    """Yield a diagnostic for each reference to a table with an owner that is not proved to be limited to one owner."""
     for statement in subject.statements:
         yield from dict.fromkeys(_check(statement, subject))
 
@@ -49,11 +49,11 @@ def _check(statement: Statement, subject: Subject) -> Iterator[Diagnostic]:
         yield from diagnostics
     elif not label.text.strip():
         yield statement.diagnostic(
-            CHECK, "Its `Scope:` gives no reason. Write why the statement is not limited to one user.", label
+            CHECK, "Its `Scope:` gives no reason. Write why the statement is not limited to one owner.", label
         )
     elif not diagnostics:
         yield statement.diagnostic(
-            CHECK, "Its `Scope:` excuses nothing: no row of another user is in reach. Remove the label.", label
+            CHECK, "Its `Scope:` excuses nothing: no row of another owner is in reach. Remove the label.", label
         )
 
 
@@ -119,12 +119,12 @@ def _message(scope: Scope, relation: Relation, parameter: str) -> str:
     if scope.inserted:
         key = ", ".join(scope.conflict) or "no column"
         return (
-            f"ON CONFLICT may change a row of another user: it compares {key}, and not {owner}. Use a key that holds"
+            f"ON CONFLICT may change a row of another owner: it compares {key}, and not {owner}. Use a key that holds"
             f" {owner}, write {limit} into its WHERE, {_WHY_NOT}"
         )
     name = table if relation.name == table else f"{table} (as {relation.name})"
     return (
-        f"{name} is not limited to one user in its scope. Write {limit} into the AND chain of the WHERE, or of the ON"
+        f"{name} is not limited to one owner in its scope. Write {limit} into the AND chain of the WHERE, or of the ON"
         f" of a join that drops what does not match, {_WHY_NOT}"
     )
 

@@ -12,7 +12,7 @@ full stop: `sessions_pkey, seq scan of task_statuses, sort; of at most one page 
 - `discards`: it reads rows by an index, or joins them, only to discard more of them than it keeps.
 
 What is not promised is not done. So that nothing passes by luck, two things hold whatever the rows: an index is entered
-by its first column, and a statement without `Scope:` reads a per-user table by an index condition on its owner.
+by its first column, and a statement without `Scope:` reads a table with an owner by an index condition on its owner.
 """
 
 from collections.abc import Iterator
@@ -189,7 +189,7 @@ def _broken_promises_of_structure(statement: Statement, plan: PlanNode, schema: 
         elif node["Node Type"] == "Seq Scan" and node["Relation Name"] in schema.tables:
             table = schema.tables[node["Relation Name"]]
             if is_limited and table.owner:
-                yield f"Reads the whole of {table.name}, whose rows are each one user's: {_limit(table)}"
+                yield f"Reads the whole of {table.name}, whose rows are each one owner's: {_limit(table)}"
 
 
 def _broken_promises_of_index_scan(node: PlanNode, table: Table, *, is_limited: bool) -> Iterator[str]:

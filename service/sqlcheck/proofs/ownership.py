@@ -1,10 +1,10 @@
-"""Ownership: the rows that a statement reaches, as far as they are proved to be limited to those of one user.
+"""Ownership: the rows that a statement reaches, as far as they are proved to be limited to those of one owner.
 
 An attribute is limited when in each row of its scope it holds the parameter `:user_id`, or whatever the project calls
 it, or NULL where an outer join found nothing. An equality with the parameter, or with another limited attribute, makes
 it so, in the AND chain of the WHERE, or of the ON of a join that drops what does not match. So it is when all that it
-takes its value from is limited: the output of a sub-select, the value of an INSERT. A reference to a per-user table is
-proved when the column that says whose a row is, is limited: then the rows of other users might as well not be there.
+takes its value from is limited: the output of a sub-select, the value of an INSERT. A reference to a table with an
+owner is proved when the column that says whose a row is, is limited: the rows of others might as well not be there.
 
 That rests on two things that the tree cannot show: triggers leave that column alone, and `=` compares it exactly.
 """
@@ -20,7 +20,7 @@ from service.sqlcheck.reading.statements import Statement
 
 
 def limits(statement: Statement, schema: DatabaseSchema) -> list[ast.Node]:
-    """Return the nodes that limit a statement to one user, each of them once.
+    """Return the nodes that limit a statement to one owner, each of them once.
 
     Returns:
         The predicates (a join where it is USING), and the outputs and values that hand the parameter on. Empty where
@@ -45,7 +45,7 @@ class Ownership:
         parameters: the names of its parameters, in the order of their numbers.
 
     Attributes:
-        relations: the references to per-user tables.
+        relations: the references to tables with an owner.
         parameter: the parameter that they are to be limited to, as it is written.
     """
 

@@ -68,7 +68,7 @@ class Relation:
 
     @property
     def owner(self) -> Attribute | None:
-        """The attribute of a per-user table that says whose a row is, whatever the alias calls it."""
+        """The attribute of a table with an owner that says whose a row is, whatever the alias calls it."""
         if not self.table or not self.table.owner:
             return None
         return Attribute(self, list(self.table.columns).index(self.table.owner))

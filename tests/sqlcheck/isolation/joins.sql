@@ -49,7 +49,7 @@ WHERE one.member_id = :member_id
 
 -- name: by_where_behind_a_full_join_for_one_side(member_id)
 -- wrong: the other side is limited by nothing.
--- fault: notes (as other) is not limited to one user in its scope. Write other.member_id = :member_id
+-- fault: notes (as other) is not limited to one owner in its scope. Write other.member_id = :member_id
 SELECT one.title, other.title AS other_title
 FROM notes AS one
 FULL JOIN notes AS other ON other.id = one.id

@@ -2,7 +2,7 @@
 
 -- name: a_different_parameter(id)
 -- wrong: the parameter has to be :member_id, and :id is whatever the request asks for.
--- fault: notes is not limited to one user in its scope. Write notes.member_id = :member_id
+-- fault: notes is not limited to one owner in its scope. Write notes.member_id = :member_id
 SELECT member_id, title
 FROM notes
 WHERE id = :id;
@@ -236,7 +236,7 @@ WHERE notes.id = :member_id;
 
 -- name: under_the_name_of_another_unlimited(member_id)
 -- wrong: that the other table is called members makes it none of its own.
--- fault: notes (as members) is not limited to one user in its scope. Write members.member_id = :member_id
+-- fault: notes (as members) is not limited to one owner in its scope. Write members.member_id = :member_id
 SELECT members.title
 FROM notes AS members
 WHERE members.id = :member_id;
@@ -249,7 +249,7 @@ WHERE id = :id;
 
 -- name: members_by_email(email)
 -- wrong: whoever knows an address would be its owner.
--- fault: members is not limited to one user in its scope. Write members.id = :id
+-- fault: members is not limited to one owner in its scope. Write members.id = :id
 SELECT id
 FROM members
 WHERE email = :email;

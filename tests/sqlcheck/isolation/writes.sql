@@ -345,7 +345,7 @@ RETURNING title;
 
 -- name: on_conflict_by_a_class_of_operators(member_id, id, title)
 -- refused: a class of operators says what is equal, and another may say it of different members.
--- fault: ON CONFLICT may change a row of another user: it compares id, and not member_id.
+-- fault: ON CONFLICT may change a row of another owner: it compares id, and not member_id.
 INSERT INTO notes (member_id, id, title)
 VALUES (:member_id, :id, :title)
 ON CONFLICT (member_id uuid_ops, id) DO UPDATE
@@ -360,7 +360,7 @@ RETURNING name;
 
 -- name: on_conflict_without_the_owner(member_id, shelf_id)
 -- wrong: the row that is in the way may be another member's.
--- fault: ON CONFLICT may change a row of another user: it compares shelf_id, name, and not member_id.
+-- fault: ON CONFLICT may change a row of another owner: it compares shelf_id, name, and not member_id.
 INSERT INTO labels (member_id, shelf_id, name, size)
 VALUES (:member_id, :shelf_id, 'bob', 1)
 ON CONFLICT (shelf_id, name) DO UPDATE
@@ -368,7 +368,7 @@ SET size = 2;
 
 -- name: on_conflict_that_takes_over(member_id, shelf_id)
 -- wrong: it takes a row from another member.
--- fault: ON CONFLICT may change a row of another user
+-- fault: ON CONFLICT may change a row of another owner
 INSERT INTO labels (member_id, shelf_id, name, size)
 VALUES (:member_id, :shelf_id, 'bob', 1)
 ON CONFLICT ON CONSTRAINT labels_pkey DO UPDATE
@@ -385,7 +385,7 @@ RETURNING name;
 
 -- name: on_conflict_with_a_where_on_the_new_row(member_id, shelf_id)
 -- wrong: the new row is the caller's anyway, and the one that is in the way is not.
--- fault: ON CONFLICT may change a row of another user
+-- fault: ON CONFLICT may change a row of another owner
 INSERT INTO labels (member_id, shelf_id, name, size)
 VALUES (:member_id, :shelf_id, 'bob', 1)
 ON CONFLICT (shelf_id, name) DO UPDATE
