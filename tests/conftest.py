@@ -301,7 +301,10 @@ StartService = Callable[[Settings, Dsn], Awaitable[Api]]
 
 @pytest.fixture
 def start_service(aiohttp_client: AiohttpClient) -> StartService:
-    """Start a service of the test's own, which runs to its end; gives a caller without a token."""
+    """Start a service of the test's own, which runs to its end; gives a caller without a token.
+
+    Its database stands before this among the test's arguments: what comes last goes first.
+    """
 
     async def start_service(settings: Settings, dsn: Dsn) -> Api:
         return _caller(await aiohttp_client(Service(settings, dsn)))
