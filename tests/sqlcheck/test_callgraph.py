@@ -61,6 +61,72 @@ def test_a_function_is_found_however_it_is_imported(read: Read, imports: str, ca
     assert read(_web(call, imports=imports) | others) == PLACED
 
 
+_ORDERS = "from shop.sql import queries\ndef orders():\n    queries.create_order(None)"
+
+
+@pytest.mark.parametrize("call", ["from shop import orders", "from shop.orders import orders"])
+@pytest.mark.parametrize(
+    "modules",
+    [
+        {"__init__": "from shop.orders import orders", "orders": _ORDERS},
+        {"__init__": "from shop.orders import orders", "orders": "from shop._all import orders", "_all": _ORDERS},
+        {
+            "__init__": "from .orders import orders",
+            "orders/__init__": "from .orders import orders",
+            "orders/orders": "from .._all import orders",
+            "_all": _ORDERS,
+        },
+    ],
+)
+def test_a_function_may_have_the_name_of_its_module(read: Read, modules: dict[str, str], call: str) -> None:
+    assert read(_web("orders()", imports=call) | modules) == PLACED
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        {"__init__": "from shop.cache import cache", "cache": "from functools import cache"},
+        {"__init__": "from shop.cache import cache", "cache": "from shop import cache"},
+        {"__init__": "from shop.a import cache", "a": "from shop.b import cache", "b": "from shop.a import cache"},
+    ],
+)
+def test_a_name_that_leads_to_nothing_of_ours_runs_nothing(read: Read, modules: dict[str, str]) -> None:
+    assert read(_web("cache(home)", imports="from shop import cache") | modules) == {"GET /": frozenset()}
+
+
+_UNREADABLE = {
+    "no Python": (b"a = 1\n\ndef {{ name }}():\n", ":3 cannot be read as Python: invalid syntax."),
+    "no text": (b"a = 1\n\nb = '\xff'\n", ":3 cannot be read as Python: (unicode error) 'utf-8' codec can't decode"),
+    "a NUL": (b"a = 1\0\n", " cannot be read as Python: source code string cannot contain null bytes."),
+    "a script for Python 2": (b"print 'a'", ":1 cannot be read as Python: Missing parentheses in call to 'print'."),
+    "an encoding that nobody knows": (b"# coding: klingon\n", " cannot be read as Python: unknown encoding: klingon."),
+    "what is too deep": (b"-" * 100_000 + b"1", " cannot be read as Python: "),
+    "an import that goes too far": (
+        b"a = 1\nfrom ... import a\n",
+        ":2 cannot be imported: attempted relative import beyond top-level package.",
+    ),
+}
+
+
+@pytest.mark.parametrize("title", _UNREADABLE)
+def test_a_file_that_cannot_be_read_is_told_in_one_line(read: Read, tmp_path: Path, title: str) -> None:
+    text, told = _UNREADABLE[title]
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "template.py").write_bytes(text)
+    with pytest.raises(CheckError) as refused:
+        read({})
+    assert str(refused.value).startswith(f"{tmp_path}/shop/template.py{told}")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_none_is_told_in_one_line(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "gone.py").symlink_to("nowhere")
+    with pytest.raises(CheckError) as refused:
+        read({})
+    assert str(refused.value) == f"{tmp_path}/shop/gone.py cannot be read: No such file or directory."
+
+
 @pytest.mark.parametrize(
     ("before", "body"),
     [

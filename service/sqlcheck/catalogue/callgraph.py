@@ -22,6 +22,9 @@ from importlib.util import resolve_name
 from pathlib import Path
 from typing import Final
 
+from service.migrate.errors import one_line
+from service.sqlcheck.diagnostics import CheckError
+
 ANY: Final = "*"
 """Among the queries that are found: it may be any of them."""
 
@@ -73,6 +76,9 @@ class Package:
         folder: its source; the package has the folder's name.
         queries: the full name of the object whose attributes are the queries.
         without: packages in it that are left out.
+
+    Raises:
+        CheckError: a file of it cannot be read; the message says which, and why.
     """
 
     def __init__(self, folder: Path, queries: str, without: Collection[str] = ()) -> None:
@@ -86,7 +92,7 @@ class Package:
             package = ".".join(path.parts[:-1])
             if not f"{package}.".startswith(tuple(f"{left_out}." for left_out in without)):
                 module = package if path.name == "__init__" else f"{package}.{path.name}"
-                self._read(module, package, ast.parse(file.read_bytes()))
+                self._read(module, package, file)
         self._uses = {name: self._uses_of(definition) for name, definition in self.definitions.items()}
         self._bring_along()
 
@@ -116,17 +122,20 @@ class Package:
             ahead -= reached | set(stops)
         return frozenset(found)
 
-    def _follow(self, name: str) -> str:
+    def _follow(self, name: str, on_the_way: frozenset[str] = frozenset()) -> str:
         holder, _, last = name.rpartition(".")
         if name in self.definitions or not holder:
             return name
-        holder = self._follow(holder)
+        on_the_way |= {name}
+        holder = self._follow(holder, on_the_way)
         own = f"{holder}.{last}"
         imported = self._modules.get(holder, {}).get(last, own)
-        return own if imported == own else self._follow(imported)
+        # Of `from shop.version import version` in shop/__init__.py, `shop.version` is both the module and what it has.
+        return own if imported in {own, *on_the_way} else self._follow(imported, on_the_way)
 
-    def _read(self, module: str, package: str, tree: ast.Module) -> None:
-        names = self._modules[module] = dict(_imports(tree, package))
+    def _read(self, module: str, package: str, file: Path) -> None:
+        tree = _parse(file)
+        names = self._modules[module] = dict(_imports(tree, package, file))
         for name, node in _bindings(tree):
             full = names[name] = f"{module}.{name}"
             if isinstance(node, ast.ClassDef):
@@ -178,15 +187,39 @@ class Package:
                 self._uses[name].definitions.update(fit)
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
-    """Yield the names that imports bind, in functions too, and what they stand for."""
+def _parse(file: Path) -> ast.Module:
+    """Return the text of a file in Python.
+
+    Raises:
+        CheckError: it cannot be read, or is no Python.
+    """
+    try:
+        return ast.parse(file.read_bytes())
+    except OSError as error:
+        raise CheckError(f"{file} cannot be read: {error.strerror}.") from error
+    except SyntaxError as error:
+        place = f"{file}:{error.lineno}" if error.lineno else f"{file}"
+        raise CheckError(f"{place} cannot be read as Python: {error.msg}.") from error
+    except (MemoryError, RecursionError, ValueError) as error:  # too deep for the parser, or a NUL
+        raise CheckError(f"{file} cannot be read as Python: {one_line(error) or 'too deeply nested'}.") from error
+
+
+def _imports(tree: ast.Module, package: str, file: Path) -> Iterator[tuple[str, str]]:
+    """Yield the names that imports bind, in functions too, and what they stand for.
+
+    Raises:
+        CheckError: one is of what lies outside of all packages.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for one in node.names:
                 first = one.name.partition(".")[0]  # which is all that `import a.b` binds
                 yield (one.asname, one.name) if one.asname else (first, first)
         elif isinstance(node, ast.ImportFrom):
-            source = resolve_name("." * node.level + (node.module or ""), package)
+            try:
+                source = resolve_name("." * node.level + (node.module or ""), package)
+            except ImportError as error:
+                raise CheckError(f"{file}:{node.lineno} cannot be imported: {one_line(error)}.") from error
             yield from ((one.asname or one.name, f"{source}.{one.name}") for one in node.names)
 
 
