@@ -343,6 +343,21 @@ def test_a_command_is_told_of_as_one_types_it(read: Read) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "group",
+    [
+        "orders = click.Group('orders')",
+        "@click.group()\ndef orders(): ...\n@orders.group()\ndef orders(): ...",
+    ],
+)
+def test_a_command_is_told_of_whatever_its_group_is(read: Read, group: str) -> None:
+    command = "@orders.command()\ndef drop():\n    queries.delete_orders()"
+    run = read({"cli": f"import click\nfrom shop.sql import queries\n{group}\n{command}"})
+    (told,) = [who for who, queries in run.items() if queries]
+    assert told.startswith("shop ")
+    assert told.endswith("drop")
+
+
 _JOB = {
     "jobs": """
         import click

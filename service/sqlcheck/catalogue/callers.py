@@ -106,8 +106,10 @@ def _commands(package: Package, program: str) -> Iterator[tuple[str, str]]:
     for function in made:
         words = list[str]()
         inner: str | None = function
-        while inner and inner != main:  # to which those are added that no other group made
-            inner, word = made[inner]
+        ahead = dict(made)
+        # Added to the main one are those that no other group made, and that no decorator did: `main = click.Group()`.
+        while inner in ahead and inner != main:
+            inner, word = ahead.pop(inner)
             words.insert(0, word)
         yield " ".join((program, *words)), function
 
