@@ -62,10 +62,21 @@ class Source:
 
     @property
     def example(self) -> object:
-        """A value of it, as a driver takes it; the database that the checks make has a row with it."""
+        """A value of it, as a driver takes it; the database that the checks make has a row with it.
+
+        Of the examples of a field it is the first. Where that is none, whatever reading it raises is raised.
+
+        Raises:
+            ContractError: the field has none, or no list of them.
+        """
         if self.field is None:
             return _SETTING_EXAMPLE
-        (example,) = self.field.metadata["examples"]
+        examples = self.field.metadata.get("examples", [])
+        if not isinstance(examples, list | tuple):
+            raise ContractError(f"write the `examples` of {self.name} as a list")
+        if not examples:
+            raise ContractError(f"give {self.name} one that it accepts")
+        example = examples[0]
         return example if isinstance(self.field, Binary) else self.field.deserialize(example)
 
 
@@ -87,7 +98,7 @@ class Returns:
 
 
 class ContractError(ValueError):
-    """A label cannot be read; the message says what is wrong, and what to write."""
+    """A label cannot be read, or what it names has no example; the message says what is wrong, and what to write."""
 
 
 def read_labels(about: str) -> dict[str, str]:

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, Never
+from uuid import UUID
 
 import marshmallow
 import pytest
 
+from service.schemas.fields import RowSchema
 from service.schemas.registry import Registry
 from service.sqlcheck.checks import plans
 from service.sqlcheck.checks.plans import HANDFUL
@@ -51,10 +54,11 @@ NO_INDEX = (
 )
 
 
-class Exampleless(marshmallow.Schema):
-    """It tells nobody what an id looks like."""
+class Stubborn(marshmallow.fields.UUID):
+    """A field that fails, whatever it is given."""
 
-    id = marshmallow.fields.UUID(required=True)
+    def _deserialize(self, *_: object, **__: object) -> Never:
+        raise RuntimeError("Not today.")
 
 
 @pytest.fixture
@@ -446,13 +450,41 @@ def test_each_parameter_is_fed(planted: Planted) -> None:
     )
 
 
-def test_each_parameter_has_an_example(subject: Subject, plant: Plant) -> None:
-    registry = Registry({**subject.project.registry.schemas, "Exampleless": Exampleless}, {})
-    [planted] = plant(GET_NOTE.replace("NoteKey", "NoteOwner, Exampleless").format(plan="notes_pkey."))
-    [diagnostic] = plans.check(replace(subject, statements=[replace(planted, registry=registry)]))
-    assert str(diagnostic) == (
-        "sql/planted.sql:6 get_note: Cannot be run: :id has no example; give Exampleless.id one that it accepts."
-    )
+_ID = "5d1c9c1e-6b0a-4f6e-8f57-2f0c8d0e4b11"  # of a row of the example
+_EXAMPLES: dict[str, tuple[marshmallow.fields.Field[Any], str]] = {
+    "none": (marshmallow.fields.UUID(), "give Shown.id one that it accepts"),
+    "an empty list": (marshmallow.fields.UUID(metadata={"examples": []}), "give Shown.id one that it accepts"),
+    "one that is refused": (
+        marshmallow.fields.UUID(metadata={"examples": ["x", _ID]}),
+        "give Shown.id one that it accepts",
+    ),
+    "a number": (marshmallow.fields.UUID(metadata={"examples": 3}), "write the `examples` of Shown.id as a list"),
+    "a text": (marshmallow.fields.UUID(metadata={"examples": _ID}), "write the `examples` of Shown.id as a list"),
+    "a field that fails": (
+        Stubborn(metadata={"examples": [_ID]}),
+        "Shown.id fails with the one that it has: RuntimeError: Not today",
+    ),
+}
+
+
+@pytest.mark.parametrize("title", _EXAMPLES)
+def test_each_parameter_has_an_example(subject: Subject, plant: Plant, title: str) -> None:
+    field, told = _EXAMPLES[title]
+    assert _found_with(field, subject, plant) == [
+        f"sql/planted.sql:6 get_note: Cannot be run: :id has no example; {told}."
+    ]
+
+
+def test_the_first_example_is_the_one_that_a_row_is_there_for(subject: Subject, plant: Plant) -> None:
+    first = marshmallow.fields.UUID(metadata={"examples": (_ID, str(UUID(int=0)))})
+    assert _found_with(first, subject, plant) == []
+
+
+def _found_with(field: marshmallow.fields.Field[Any], subject: Subject, plant: Plant) -> list[str]:
+    """Return what is said of a statement whose parameter `id` is fed by a field."""
+    registry = Registry({**subject.project.registry.schemas, "Shown": type("Shown", (RowSchema,), {"id": field})}, {})
+    [planted] = plant(GET_NOTE.replace("NoteKey", "NoteOwner, Shown").format(plan="notes_pkey."))
+    return list(map(str, plans.check(replace(subject, statements=[replace(planted, registry=registry)]))))
 
 
 def test_a_statement_finds_a_row(planted: Planted) -> None:

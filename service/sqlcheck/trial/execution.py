@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 from marshmallow import ValidationError
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from service.migrate.errors import one_line
+from service.schemas.labels import ContractError, Source
 from service.sqlcheck.reading.sources import sources
 from service.sqlcheck.reading.statements import Statement
 from service.sqlcheck.trial.scratch import Connection
@@ -102,9 +104,16 @@ def _examples(statement: Statement) -> list[object]:
     for parameter in statement.parameters:
         if parameter not in found:
             raise ExampleError(f"nothing feeds :{parameter}; name its schema under `Takes:`")
-        source = found[parameter]
         try:
-            examples.append(source.example)
-        except (KeyError, ValueError, ValidationError) as error:
-            raise ExampleError(f":{parameter} has no example; give {source.name} one that it accepts") from error
+            examples.append(found[parameter].example)
+        except Exception as error:  # the field is the project's, and may raise anything
+            raise ExampleError(f":{parameter} has no example; {_remedy(found[parameter], error)}") from error
     return examples
+
+
+def _remedy(source: Source, error: Exception) -> str:
+    if isinstance(error, ContractError):
+        return str(error)
+    if isinstance(error, ValidationError | ValueError):
+        return f"give {source.name} one that it accepts"
+    return f"{source.name} fails with the one that it has: {type(error).__name__}: {one_line(error).rstrip('.')}"
