@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import click
 import psycopg
@@ -158,17 +159,49 @@ def test_nobody_is_told_of_where_no_program_is_described(project: Project) -> No
 
 def test_a_program_may_be_installed_elsewhere(project: Project) -> None:
     described = Callers("service", "service.database.queries.queries", "python -m service")
-    assert read_package(project.folder, described).name == "service"
+    assert read_package(project, described).name == "service"
 
 
-def test_a_program_that_is_nowhere_is_refused(project: Project) -> None:
+_WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "the package": ({"package": "notebooks"}, "callers.package: There is no package notebooks."),
+    "a module for the package": ({"package": "schemas"}, "callers.package: There is no package schemas."),
+    "the queries": (
+        {"queries": "notebook.database.querys"},
+        "callers.queries: The package notebook defines no notebook.database.querys.",
+    ),
+    "queries that are imported": (
+        {"queries": "notebook.web.queries"},
+        "callers.queries: The package notebook defines no notebook.web.queries.",
+    ),
+    "a job": (
+        {"jobs": {"notebook.web.purge_now_and_then": "every minute"}},
+        "callers.jobs: The package notebook defines no notebook.web.purge_now_and_then.",
+    ),
+    "a package to leave out": (
+        {"without": ("notebook.tests",)},
+        "callers.without: There is no package notebook.tests in notebook.",
+    ),
+    "a module to leave out": (
+        {"without": ("notebook.web",)},
+        "callers.without: There is no package notebook.web in notebook.",
+    ),
+    "a package elsewhere to leave out": (
+        {"without": ("migrations",)},
+        "callers.without: There is no package migrations in notebook.",
+    ),
+}
+
+
+@pytest.mark.parametrize("title", _WRONG)
+def test_what_the_program_does_not_have_is_told(project: Project, title: str) -> None:
+    wrong, told = _WRONG[title]
     with pytest.raises(CheckError) as refused:
-        read_package(project.folder, Callers("notebooks", "notebooks.queries", "python -m notebooks"))
-    assert str(refused.value) == ("There is no package notebooks: name it in [tool.sqlcheck.callers] as it is now.")
+        callers(replace(project, callers=replace(_described(project), **wrong)), ["get_note"])
+    assert str(refused.value) == f"{project.folder}/pyproject.toml: [tool.sqlcheck] {told}"
 
 
 def test_a_part_of_the_program_may_be_left_out(project: Project) -> None:
-    without = read_package(project.folder, replace(_described(project), without=("notebook",)))
+    without = read_package(project, replace(_described(project), without=("notebook",)))
     assert list(without.definitions) == []
 
 
@@ -194,8 +227,7 @@ def _described(project: Project) -> Callers:
 
 def _run(project: Project) -> Run:
     """Return the queries that each route, command and job of a project's program runs."""
-    described = _described(project)
-    return queries_of_each(read_package(project.folder, described), described)
+    return queries_of_each(project, _described(project))
 
 
 def _add_route(project: Project, method: str, path: str, query: str) -> None:

@@ -1,15 +1,15 @@
 """The rules by which who runs a query is read in the source, each on a package of a few lines."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from service.sqlcheck.catalogue.callers import Run, queries_of_each, read_package
+from service.sqlcheck.catalogue.callers import Run, queries_of_each
 from service.sqlcheck.catalogue.callgraph import ANY
 from service.sqlcheck.diagnostics import CheckError
-from service.sqlcheck.project import Callers
+from service.sqlcheck.project import Callers, Project
 
 Read = Callable[..., Run]
 
@@ -17,16 +17,16 @@ PLACED = {"GET /": {"create_order"}}
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Read:
+def read(project: Project, tmp_path: Path) -> Read:
     """Write a package `shop` of these modules, and read what each route, command and job of it runs."""
 
-    def read(modules: Mapping[str, str], jobs: Mapping[str, str] | None = None) -> Run:
+    def read(modules: Mapping[str, str], jobs: Mapping[str, str] | None = None, without: Sequence[str] = ()) -> Run:
         for name, text in {"sql": "queries = load()", **modules}.items():
             file = tmp_path / "shop" / f"{name}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(dedent(text))
-        described = Callers("shop", "shop.sql.queries", "shop", ("shop.checks",), jobs or {})
-        return queries_of_each(read_package(tmp_path, described), described)
+        described = Callers("shop", "shop.sql.queries", "shop", tuple(without), jobs or {})
+        return queries_of_each(project.at(tmp_path), described)
 
     return read
 
@@ -389,17 +389,13 @@ def test_a_job_that_nobody_has_named_counts_as_what_starts_it(read: Read) -> Non
     assert read(_JOB) == {"shop serve": {"get_version", "purge_orders"}}
 
 
-def test_a_job_that_has_another_name_by_now_is_refused(read: Read) -> None:
-    with pytest.raises(CheckError) as refused:
-        read(_JOB, {"shop.jobs.hourly": "every hour"})
-    assert str(refused.value) == (
-        "There is no background job shop.jobs.hourly: name it in [tool.sqlcheck.callers.jobs] as it is now."
-    )
-
-
 def test_what_is_left_out_runs_nothing(read: Read) -> None:
     check = "from shop.sql import queries\ndef run():\n    queries.create_order()"
     checks = {"checks/__init__": check, "checks/all": check, "checks_too/all": check}
-    assert read(_web("run()", imports="from shop.checks import run") | checks) == {"GET /": frozenset()}
-    assert read(_web("run()", imports="from shop.checks.all import run") | checks) == {"GET /": frozenset()}
-    assert read(_web("run()", imports="from shop.checks_too.all import run") | checks) == PLACED
+
+    def read_without(imports: str) -> Run:
+        return read(_web("run()", imports=imports) | checks, without=["shop.checks"])
+
+    assert read_without("from shop.checks import run") == {"GET /": frozenset()}
+    assert read_without("from shop.checks.all import run") == {"GET /": frozenset()}
+    assert read_without("from shop.checks_too.all import run") == PLACED

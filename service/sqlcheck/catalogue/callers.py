@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from service.sqlcheck.catalogue.callgraph import ANY, Definition, Package
-from service.sqlcheck.diagnostics import CheckError
 from service.sqlcheck.project import Callers, Project
 
 _ROUTE_TABLE: Final = "aiohttp.web.RouteTableDef"
@@ -34,48 +33,54 @@ def callers(project: Project, names: Sequence[str]) -> dict[str, list[str]]:
         a query whose list is empty.
 
     Raises:
-        CheckError: a job has another name by now than it has in the project's description.
+        CheckError: the project's description names what its program does not have, or a file cannot be read.
     """
     if project.callers is None:
         return {name: [] for name in names}
-    run = queries_of_each(read_package(project.folder, project.callers), project.callers)
+    run = queries_of_each(project, project.callers)
     return {name: sorted(who for who, queries in run.items() if {name, ANY} & queries) for name in names}
 
 
-def read_package(folder: Path, callers: Callers) -> Package:
-    """Read the source of a program, whose package lies in a folder or is installed.
+def read_package(project: Project, described: Callers) -> Package:
+    """Read the source of a program, whose package lies in a project's folder or is installed.
 
     Raises:
-        CheckError: there is no such package.
+        CheckError: there is no such package, or none of those in it that are to be left out; or a file cannot be read.
     """
-    source = folder / callers.package
+    source = project.folder / described.package
     if not source.is_dir():
-        spec = find_spec(callers.package)
+        spec = find_spec(described.package)
         if spec is None or not spec.submodule_search_locations:
-            raise CheckError(f"There is no package {callers.package}: name it in [tool.sqlcheck.callers] as it is now.")
+            raise project.error("callers.package", f"There is no package {described.package}.")
         source = Path(spec.submodule_search_locations[0])
-    return Package(source, callers.queries, without=callers.without)
+    for name in described.without:
+        first, *rest = name.split(".")
+        if first != source.name or not source.joinpath(*rest).is_dir():
+            raise project.error("callers.without", f"There is no package {name} in {source.name}.")
+    return Package(source, described.queries, without=described.without)
 
 
-def queries_of_each(package: Package, callers: Callers) -> Run:
+def queries_of_each(project: Project, described: Callers) -> Run:
     """Return the queries that each route, command and job runs.
 
     Args:
-        package: the program.
-        callers: how the program is called, and its background jobs.
+        project: the project.
+        described: its program, how that is called, and its background jobs.
 
     Raises:
-        CheckError: there is no such job.
+        CheckError: the program has no such job, no such queries or no such package, or a file cannot be read.
     """
-    if unknown := sorted(callers.jobs.keys() - package.definitions.keys()):
-        raise CheckError(
-            f"There is no background job {', '.join(unknown)}: name it in [tool.sqlcheck.callers.jobs] as it is now."
-        )
+    package = read_package(project, described)
+    # Misspelled, they would have nobody run any query.
+    for entry, names in (("queries", [described.queries]), ("jobs", sorted(described.jobs))):
+        for name in names:
+            if name not in package.definitions:
+                raise project.error(f"callers.{entry}", f"The package {package.name} defines no {name}.")
     around = set(_middlewares(package))
-    starts = {text: {name} for name, text in callers.jobs.items()}
+    starts = {text: {name} for name, text in described.jobs.items()}
     starts |= {route: {handler, *around} for route, handler in _routes(package)}
-    starts |= {command: {function} for command, function in _commands(package, callers.program)}
-    return {who: package.queries_from(names, stops=callers.jobs.keys() | around) for who, names in starts.items()}
+    starts |= {command: {function} for command, function in _commands(package, described.program)}
+    return {who: package.queries_from(names, stops=described.jobs.keys() | around) for who, names in starts.items()}
 
 
 def _routes(package: Package) -> Iterator[tuple[str, str]]:
