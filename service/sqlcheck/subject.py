@@ -44,7 +44,7 @@ class Subject:
 
 def _mismatches(subject: Subject) -> Iterator[tuple[str, str]]:
     """Yield each entry of a project's description that its database belies, and what is wrong with it."""
-    project, tables = subject.project, subject.schema.tables
+    project, tables, connection = subject.project, subject.schema.tables, subject.connection
     owner, columns = project.owner, {column for table in tables.values() for column in table.columns}
     if owner.table not in tables:
         yield "owner.table", f"No migration makes a table {owner.table}."
@@ -55,8 +55,16 @@ def _mismatches(subject: Subject) -> Iterator[tuple[str, str]]:
         yield "owner.column", f"No table has a column {owner.column}."
     for name in sorted(project.kept_by_triggers - columns):
         yield "kept_by_triggers", f"No table has a column {name}."
+    constraints = {name for (name,) in catalog.list_named_constraints(connection, names=list(project.violations))}
+    for name in sorted(project.violations - constraints):
+        # A function may raise what bears any name: RAISE … USING CONSTRAINT = 'notes_quota'.
+        if not any(f"'{name}'" in function.definition for function in subject.schema.functions.values()):
+            yield "violations", f"No table has a constraint {name}."
+    functions = {name for (name,) in catalog.list_named_functions(connection, names=list(project.harmless_functions))}
+    for name in sorted(project.harmless_functions - functions):
+        yield "harmless_functions", f"There is no function {name}."
     roles = {"app": project.roles.app, "readonly": project.roles.readonly}
-    there = {name for (name,) in catalog.list_roles(subject.connection, names=list(roles.values()))}
+    there = {name for (name,) in catalog.list_roles(connection, names=list(roles.values()))}
     for part, role in roles.items():
         if role not in there:
             yield f"roles.{part}", f"No migration makes a role {role}."

@@ -371,6 +371,14 @@ _BELIED: dict[str, tuple[dict[str, Any], str]] = {
         {"kept_by_triggers": frozenset({"made_at"})},
         "kept_by_triggers: No table has a column made_at.",
     ),
+    "what callers are told of": (
+        {"violations": frozenset({"members_email_key", "members_emial_key"})},
+        "violations: No table has a constraint members_emial_key.",
+    ),
+    "a harmless function": (
+        {"harmless_functions": frozenset({"quote_ident", "pg_catalog.quote_ident", "quote_indent"})},
+        "harmless_functions: There is no function quote_indent.",
+    ),
     "a role of the program": (
         {"roles": Roles("nobody", "notes_readonly")},
         "roles.app: No migration makes a role nobody.",
@@ -385,6 +393,17 @@ def test_what_the_database_does_not_have_is_told(project: Project, scratch: Conn
     with pytest.raises(CheckError) as caught:
         Subject.of(replace(project, **wrong), [], scratch)
     assert str(caught.value) == f"{project.folder}/pyproject.toml: [tool.sqlcheck] {told}"
+
+
+def test_a_violation_may_be_of_an_index_or_be_raised_by_a_function(project: Project, scratch: Connection) -> None:
+    with rolled_back(scratch):
+        scratch.execute("CREATE UNIQUE INDEX notes_title_idx ON notes (member_id, id, title)")
+        scratch.execute(
+            "CREATE FUNCTION refuse() RETURNS void LANGUAGE plpgsql"
+            " AS $$BEGIN RAISE check_violation USING CONSTRAINT = 'notes_quota'; END$$"
+        )
+        told_of = replace(project, violations=frozenset({"notes_title_idx", "notes_quota"}))
+        assert Subject.of(told_of, [], scratch).project == told_of
 
 
 def test_a_setting_that_postgresql_does_not_have_is_told(project: Project, postgres: embedded.Server) -> None:

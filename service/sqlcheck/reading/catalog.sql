@@ -91,6 +91,28 @@ WHERE relation.relnamespace = current_schema()::regnamespace
     AND relation.relkind IN ('r', 'p')
 ORDER BY relation.relname, index_relation.relname;
 
+-- name: list_named_constraints(names)
+-- Those of some names that a violation may bear: of a constraint of a table or a domain, or of an index.
+SELECT conname AS name
+FROM pg_constraint
+WHERE conname::text = ANY (:names)
+UNION
+SELECT relname
+FROM pg_class
+WHERE relname::text = ANY (:names)
+    AND relkind IN ('i', 'I');
+
+-- name: list_named_functions(names)
+-- Those of some names that are functions, with the schema or without.
+SELECT written.name
+FROM unnest(:names::text[]) AS written (name)
+WHERE EXISTS (
+    SELECT
+    FROM pg_proc AS proc
+    JOIN pg_namespace AS namespace ON namespace.oid = proc.pronamespace
+    WHERE written.name IN (proc.proname::text, namespace.nspname || '.' || proc.proname)
+);
+
 -- name: list_roles(names)
 -- Those of some names that are roles.
 SELECT rolname AS name
