@@ -460,6 +460,10 @@ _EXAMPLES: dict[str, tuple[marshmallow.fields.Field[Any], str]] = {
     ),
     "a number": (marshmallow.fields.UUID(metadata={"examples": 3}), "write the `examples` of Shown.id as a list"),
     "a text": (marshmallow.fields.UUID(metadata={"examples": _ID}), "write the `examples` of Shown.id as a list"),
+    "half a character": (
+        marshmallow.fields.String(metadata={"examples": ["\ud800"]}),
+        "give Shown.id one that it accepts",
+    ),
     "a field that fails": (
         Stubborn(metadata={"examples": [_ID]}),
         "Shown.id fails with the one that it has: RuntimeError: Not today",

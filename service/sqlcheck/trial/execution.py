@@ -105,7 +105,9 @@ def _examples(statement: Statement) -> list[object]:
         if parameter not in found:
             raise ExampleError(f"nothing feeds :{parameter}; name its schema under `Takes:`")
         try:
-            examples.append(found[parameter].example)
+            examples.append(example := found[parameter].example)
+            if isinstance(example, str):
+                example.encode()  # half of a surrogate pair cannot be sent
         except Exception as error:  # the field is the project's, and may raise anything
             raise ExampleError(f":{parameter} has no example; {_remedy(found[parameter], error)}") from error
     return examples
