@@ -18,6 +18,12 @@ _HEADER = re.compile(r"^-- name: *(?P<name>[\w-]*)", re.MULTILINE)
 _HEADER_LIKE = re.compile(r"^[^\S\n]*--\s*name\s*:", re.MULTILINE | re.IGNORECASE)
 # Characters that end a line, or stand for nothing, to Python, but not to PostgreSQL and to editors.
 _ODD = re.compile("[\0\v\f\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)")
+# A number in the place of a name, and first what may hold one that is none: comments, texts, and names in quotes.
+_NUMBERED = re.compile(
+    r"""--[^\n]*|/\*.*?\*/|\bE'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"[^"]*"|\$(?P<tag>[^\W\d]\w*|)\$.*?\$(?P=tag)\$"""
+    r"""|(?<![\w$])\$(?P<number>\d+)""",
+    re.DOTALL | re.IGNORECASE,
+)
 # The faults that aiosql finds in a query, in its words, and what to do about each.
 _ADVICE = (
     (
@@ -166,6 +172,10 @@ def _queries(loader: QueryLoader, file: Path, text: str) -> Iterator[_Read]:
     starts = [header.start() for header in headers]
     for header, (start, end) in zip(headers, pairwise([*starts, len(text)]), strict=True):
         name, line = header["name"], _line(text[:start])
+        if numbered := next((one for one in _NUMBERED.finditer(text, start, end) if one["number"]), None):
+            told = f"Uses ${numbered['number']}, which no name stands for: write :name, and list that behind the name."
+            yield Mistake(file, _line(text[: numbered.start()]), name, told)
+            continue
         try:
             query, *others = loader.load_query_data_from_sql(text[start:end], [], file)
         except (SQLParseException, IndexError) as error:  # the latter where a file ends in place of a name

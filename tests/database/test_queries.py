@@ -40,6 +40,11 @@ def _folder(tmp_path: Path, **files: str) -> Path:
             "-- name: get_one(id, b)^\nSELECT :id;\n",
             ":1 get_one: Lists b, which its statement does not use: remove that",
         ),
+        (
+            "-- name: get_one(id)^\nSELECT :id,\n    $2;\n",
+            ":3 get_one: Uses $2, which no name stands for: write :name,",
+        ),
+        ("-- name: get_one(id)^\nSELECT $1;\n", ":2 get_one: Uses $1, which no name stands for: write :name, and list"),
         ("-- name: get_one^\nSELECT 1;\n", ":1 get_one: Does not list its parameters: write them in brackets"),
         ("-- name: get_one(a b)^\nSELECT 1;\n", ":1 get_one: Has a name that cannot be read: write `-- name: "),
         ("-- name: 1st()^\nSELECT 1;\n", ":1 1st: Has a name that cannot be read: write `-- name: "),
@@ -65,6 +70,12 @@ def test_a_mistake_is_told_with_its_place_and_what_to_do(tmp_path: Path, text: s
     with pytest.raises(QueryError) as refused:
         load_queries(_folder(tmp_path, a=text))
     assert str(refused.value).startswith(f"{tmp_path.name}/a.sql{told}")
+
+
+def test_a_dollar_that_is_no_parameter_is_none(tmp_path: Path) -> None:
+    sql = """SELECT '$1', E'\\'$2', "a$3", $$ $4 $$, $tag$ $5 $tag$, a$6 /* $7 */ -- it's $8
+        FROM (SELECT 1 AS "a$3", 2 AS a$6) AS one"""
+    assert load_queries(_folder(tmp_path, a=f"-- name: get_one()^\n-- For $9.\n{sql};\n")).get_one
 
 
 def test_every_mistake_of_every_file_is_told(tmp_path: Path) -> None:
