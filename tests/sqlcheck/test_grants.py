@@ -277,6 +277,15 @@ MOVE = "UPDATE topics SET position = 1"
         ("NEW.position = (SELECT count(*) FROM members);", "SELECT ON members"),
         ("IF EXISTS (SELECT FROM members) THEN NULL; END IF;", "SELECT ON members"),
         (
+            "DECLARE a int[]; BEGIN a[1:2] := ARRAY[1, 2]; a[(SELECT count(*) FROM members)] = 3; END;",
+            "SELECT ON members",
+        ),
+        (
+            "DECLARE a jsonb; BEGIN a['b=c'] := (SELECT to_jsonb(count(*)) FROM members); END;",
+            "SELECT ON members",
+        ),
+        ('DECLARE "a:=b" bigint; BEGIN "a:=b" := (SELECT count(*) FROM members); END;', "SELECT ON members"),
+        (
             "DELETE FROM members;",
             "DELETE ON members, INSERT (digest) ON removals, SELECT ON removals",
         ),
@@ -534,6 +543,19 @@ def test_the_line_of_a_grant_is_the_last_that_gives_it(
         "migrations/9999.grant-again.sql:3",
         "migrations/9999.grant-again.sql:7",
     ]
+
+
+@pytest.mark.parametrize("privileges", ["ALL", "ALL PRIVILEGES (expires_at)"])
+def test_a_grant_of_all_is_a_grant_of_each(
+    subject: Subject, faults_after: FaultsAfter, copy: Project, privileges: str
+) -> None:
+    (copy.migrations / "9999.grant-all.sql").write_text(f"GRANT {privileges} ON revisions TO notes_app;\n")
+    fewer = [one for one in subject.statements if one.name not in {"delete_revisions", "purge_revisions"}]
+
+    found = faults_after(statements=fewer, project=copy)
+
+    assert "UPDATE (expires_at) ON revisions" in found[-1]
+    assert found[-1].startswith("migrations/9999.grant-all.sql:1: ") == ("expires_at" in privileges)
 
 
 def test_a_grant_without_which_nothing_fails_is_a_fault(subject: Subject, faults_after: FaultsAfter) -> None:

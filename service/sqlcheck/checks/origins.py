@@ -12,11 +12,14 @@ from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.lint.scripts import Script, ScriptStatement, read_scripts
 from service.sqlcheck.project import Project
 from service.sqlcheck.proofs.privileges import Privilege
-from service.sqlcheck.reading.trees import Node, is_a
+from service.sqlcheck.reading.trees import Node, is_a, words
 
 PUBLIC: Final = "PUBLIC"
 """The role that everybody has."""
 
+# What `GRANT ALL` grants on a column, and on a table.
+_COLUMN_VERBS: Final = ("INSERT", "REFERENCES", "SELECT", "UPDATE")
+_TABLE_VERBS: Final = (*_COLUMN_VERBS, "DELETE", "MAINTAIN", "TRIGGER", "TRUNCATE")
 _RENAMED: Final = {ObjectType.OBJECT_INDEX, ObjectType.OBJECT_TABCONSTRAINT}
 
 
@@ -89,9 +92,10 @@ def _grants(grant: Node) -> Iterator[tuple[tuple[str, Privilege], Node]]:
     """Yield each role and privilege on a table that a GRANT names, and the node of the table."""
     if not is_a(grant, ast.GrantStmt) or not grant.is_grant:
         return
+    granted = [(part.priv_name, words(part.cols)) for part in grant.privileges or ()] or [(None, ())]
     for table in grant.objects or ():
-        for part in grant.privileges or () if is_a(table, ast.RangeVar) else ():
-            for column in [one.sval for one in part.cols or ()] or [None]:
-                privilege = Privilege(table.relname, part.priv_name.upper(), column)
-                for role in grant.grantees:
-                    yield (role.rolename or PUBLIC, privilege), table
+        for verb, columns in granted if is_a(table, ast.RangeVar) else ():
+            for column in columns or [None]:
+                for each in [verb.upper()] if verb else _COLUMN_VERBS if column else _TABLE_VERBS:
+                    for role in grant.grantees:
+                        yield (role.rolename or PUBLIC, Privilege(table.relname, each, column)), table

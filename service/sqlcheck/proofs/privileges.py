@@ -5,13 +5,13 @@ as well. What a foreign key does by itself, its checks and its cascades, is done
 PostgreSQL 17 the AFTER triggers that a cascade fires are run as whoever began it. WHEN is taken to be true.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final
 
 from pglast import ast, parse_plpgsql, parse_sql
+from pglast.parser import ParseError, scan
 
 from service.sqlcheck.diagnostics import CheckError
 from service.sqlcheck.reading.resolver import UnreadableError, read
@@ -30,7 +30,9 @@ _ACTION_EVENTS: Final = {"c": "DELETE", "n": "UPDATE", "d": "UPDATE"}
 _DYNAMIC: Final = frozenset({"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors", "dynquery"})
 # How PL/pgSQL would parse a text: as a statement, as an expression, and otherwise as `target := expression`.
 _STATEMENT, _EXPRESSION = 0, 2
-_ASSIGNMENT: Final = re.compile(r"[^:=]*:?=")
+_ASSIGNS: Final = frozenset({"COLON_EQUALS", "ASCII_61"})
+# Brackets and parentheses, by the names that the scanner has for them, and how much deeper it is behind one.
+_DEPTHS: Final = {"ASCII_40": 1, "ASCII_41": -1, "ASCII_91": 1, "ASCII_93": -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,9 +284,17 @@ def _statements_of(name: str, definition: str) -> tuple[Node, ...]:
     """Return the statements of a function in PL/pgSQL, and its expressions as SELECTs.
 
     Raises:
-        CheckError: it puts a statement together when it runs.
+        CheckError: it puts a statement together when it runs, or cannot be read.
     """
-    found = []
+    try:
+        return tuple(_read_statements(name, definition))
+    except ParseError as error:
+        raise CheckError(
+            f"Cannot tell what {name}() needs to be granted: {error.args[0]}. Write it otherwise."
+        ) from error
+
+
+def _read_statements(name: str, definition: str) -> Iterator[Node]:
     for kind, part in _plpgsql_parts(parse_plpgsql(definition)):
         if kind in _DYNAMIC:
             raise CheckError(
@@ -294,10 +304,19 @@ def _statements_of(name: str, definition: str) -> tuple[Node, ...]:
         if kind == "PLpgSQL_expr":
             text, mode = part["query"], part["parseMode"]
             if mode == _STATEMENT:
-                found.append(_parsed(text))
+                yield _parsed(text)
             else:
-                found.append(_parsed(f"SELECT {text if mode == _EXPRESSION else _ASSIGNMENT.sub('', text, count=1)}"))
-    return tuple(found)
+                yield _parsed(f"SELECT {text if mode == _EXPRESSION else _both_sides(text)}")
+
+
+def _both_sides(assignment: str) -> str:
+    """Return `target, expression` for `target := expression`: a subscript of the target is an expression as well."""
+    depth = 0
+    for token in scan(assignment):
+        depth += _DEPTHS.get(token.name, 0)
+        if depth == 0 and token.name in _ASSIGNS:
+            return f"{assignment[: token.start]}, {assignment[token.end + 1 :]}"
+    return assignment
 
 
 def _plpgsql_parts(value: object) -> Iterator[tuple[str, Any]]:
