@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import psycopg
 from pglast import ast
 from pglast.stream import RawStream
 
@@ -79,8 +80,12 @@ def _query(
         described = describe(connection, statement)
         promised = read_returns(returns.text if returns else "", statement.operator, statement.registry)
         outputs = tuple(_outputs(statement, schema, promised, described, fed))
+        plan = read_plan(explain(connection, statement), statement.parameters)
     except RefusedError as error:
         raise CheckError(str(statement.diagnostic("catalogue", f"PostgreSQL does not prepare it: {error}."))) from error
+    except psycopg.Error as error:
+        said = error.diag.message_primary
+        raise CheckError(str(statement.diagnostic("catalogue", f"PostgreSQL does not plan it: {said}."))) from error
     except (ContractError, UnreadableError) as error:
         raise CheckError(str(statement.diagnostic("catalogue", f"Cannot be described: {error}."))) from error
     return QueryEntry(
@@ -95,7 +100,7 @@ def _query(
         sql=_sql(statement),
         parameters=tuple(_parameters(statement, described.parameters, fed)),
         outputs=outputs,
-        plan=read_plan(explain(connection, statement), statement.parameters),
+        plan=plan,
         grants=grants_of(needed, schema),
         functions=tuple(called(statement)),
         uses=uses_of(statement, schema, needed),

@@ -126,7 +126,9 @@ def _statements(script: Script) -> Iterator[ScriptStatement]:
 
 def _of_block(script: Script, block: ScriptStatement, begin: int) -> Iterator[ScriptStatement]:
     """Yield the statements that a DO block runs, as far as they are written out."""
-    (body,) = (argument for argument in block.node.args if argument.defname == "as")
+    body = next((argument for argument in block.node.args if argument.defname == "as"), None)
+    if body is None:  # which PostgreSQL refuses when it runs
+        return
     first_line = script.line_of(body.location)
     try:
         for line, sql in _queries(parse_plpgsql(block.sql), 1):

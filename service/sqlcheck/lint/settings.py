@@ -33,5 +33,5 @@ def _set(statement: ScriptStatement) -> Iterator[str]:
     # What a function sets is set when it is called.
     for call in [] if is_a(node, ast.CreateFunctionStmt) else statement.nodes(ast.FuncCall):
         if function_name(call) == "set_config":
-            name: Node = getattr(call.args[0], "val", None)
+            name: Node = getattr(next(iter(call.args or ()), None), "val", None)
             yield name.sval.lower() if is_a(name, ast.String) else ""

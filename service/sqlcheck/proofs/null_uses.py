@@ -12,7 +12,7 @@ from pglast.enums import A_Expr_Kind, BoolExprType, NullTestType, SubLinkType
 from service.sqlcheck.proofs.nullability import NOTHING, Facts, Prover, if_true, unless_false, unless_true
 from service.sqlcheck.proofs.writes import writes
 from service.sqlcheck.reading.scopes import Scope
-from service.sqlcheck.reading.trees import Node, children, function_name, is_a
+from service.sqlcheck.reading.trees import Node, children, function_name, is_a, words
 
 NullUse = tuple[Node, str]
 """A node, and a sentence on what is wrong there and what to do."""
@@ -153,7 +153,7 @@ class NullUses:
         if is_a(node, ast.TypeCast, ast.CollateClause):
             return self._called(node.arg)
         if is_a(node, ast.ColumnRef):
-            return f"column {node.fields[-1].sval}"
+            return f"column {name[0]}" if (name := words(node.fields[-1:])) else "a whole row"
         return f"{function_name(node)}()" if is_a(node, ast.FuncCall) else "an expression"
 
 

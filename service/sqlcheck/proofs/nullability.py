@@ -103,7 +103,7 @@ class Prover:
         if is_a(node, ast.NullTest, ast.BooleanTest, ast.A_ArrayExpr):
             return True
         if is_a(node, ast.BoolExpr, ast.RowExpr):
-            return self._all(node.args, scope, known)
+            return self._all(node.args or (), scope, known)
         if is_a(node, ast.CoalesceExpr, ast.MinMaxExpr):
             return any(self.expression(one, scope, known) for one in node.args)
         if is_a(node, ast.SQLValueFunction):
@@ -157,7 +157,8 @@ class Prover:
         if name == "current_setting":  # With a second argument it may be that there is no such setting.
             return len(args) == 1 and self._all(args, scope, known)
         if name == "extract":  # Of infinity most other fields are NULL.
-            return bool(args[0].val.sval == "epoch") and self.expression(args[1], scope, known)
+            is_epoch = getattr(getattr(args[0], "val", None), "sval", None) == "epoch" if args else False
+            return is_epoch and self._all(args, scope, known)
         if name in AGGREGATES:
             has_rows = bool(scope.node.groupClause) and not node.agg_filter and not node.over
             return has_rows and self._all(args, scope, known)
@@ -190,7 +191,7 @@ def if_true(node: Node, scope: Scope) -> Facts:  # noqa: PLR0911 -- one a kind o
     if is_a(node, ast.A_Expr) and node.kind == A_Expr_Kind.AEXPR_OP_ANY and operator_name(node) == "=":
         return _strict(node.lexpr, scope)
     if is_a(node, ast.A_Expr) and node.kind == A_Expr_Kind.AEXPR_OP and operator_name(node) == "=":
-        sides = [side.args if is_a(side, ast.RowExpr) else (side,) for side in operands(node)]
+        sides = [side.args or () if is_a(side, ast.RowExpr) else (side,) for side in operands(node)]
         return NOTHING.union(*(_all_strict(side, scope) for side in sides))
     return _strict(node, scope)
 
@@ -263,6 +264,6 @@ def _strict(node: Node, scope: Scope) -> Facts:  # noqa: PLR0911 -- one a kind o
     if node.kind != A_Expr_Kind.AEXPR_OP or operator not in _STRICT_OPERATORS - {"||"}:
         return NOTHING
     if any(is_a(side, ast.RowExpr) for side in sides):
-        firsts = [side.args[0] for side in sides if is_a(side, ast.RowExpr)]
+        firsts = [side.args[0] for side in sides if is_a(side, ast.RowExpr) and side.args]
         return _all_strict(firsts, scope) if operator not in ("=", "<>") else NOTHING
     return _all_strict(sides, scope)

@@ -8,7 +8,7 @@ from pglast import ast
 from service.sqlcheck.proofs.nullability import Prover
 from service.sqlcheck.reading.schema import Column, Table
 from service.sqlcheck.reading.scopes import Scope
-from service.sqlcheck.reading.trees import Node, is_a
+from service.sqlcheck.reading.trees import Node, assigned_value, is_a
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -55,7 +55,7 @@ def writes(scope: Scope) -> Iterator[Write]:
     for one in assigned or ():
         # A part of an array or of a composite leaves the rest as it is.
         if not one.indirection and not is_a(one.val, ast.SetToDefault):
-            yield Write(table, table.columns[one.name], _assigned(one.val), scope)
+            yield Write(table, table.columns[one.name], assigned_value(one.val), scope)
 
 
 def _inserted(scope: Scope, table: Table, names: list[str]) -> Iterator[Write]:
@@ -69,13 +69,6 @@ def _inserted(scope: Scope, table: Table, names: list[str]) -> Iterator[Write]:
     if not source.values:
         for place, (name, output) in enumerate(zip(names, source.outputs, strict=False)):
             yield Write(table, table.columns[name], output.value, source, place)
-
-
-def _assigned(value: Node) -> Node:
-    """Return the value that goes to one of the columns of `(a, b) = (1, 2)`; any other value is itself."""
-    if is_a(value, ast.MultiAssignRef) and is_a(value.source, ast.RowExpr):
-        return value.source.args[value.colno - 1]
-    return value
 
 
 def _passed_on(node: Node) -> Iterator[Node]:

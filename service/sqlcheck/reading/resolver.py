@@ -12,7 +12,7 @@ from pglast.enums import OnConflictAction
 from service.sqlcheck.reading.schema import DatabaseSchema
 from service.sqlcheck.reading.scopes import Attribute, Equality, Names, Output, Relation, Scope
 from service.sqlcheck.reading.selects import Ctes, SelectResolver, Unsupported
-from service.sqlcheck.reading.trees import Node, children, is_a
+from service.sqlcheck.reading.trees import Node, assigned_value, children, is_a
 
 
 class UnreadableError(Exception):
@@ -128,12 +128,9 @@ class _Resolver(SelectResolver):
     def _assign(self, scope: Scope, relation: Relation, targets: Node, names: Names) -> None:
         """Read the assignments of a SET."""
         for target, attribute in zip(targets or (), _assigned(relation, targets), strict=True):
-            value = target.val
-            match value:
-                case ast.MultiAssignRef(source=ast.RowExpr(args=args), colno=int(number)) if args:
-                    value = args[number - 1]
             if attribute:
-                scope.assignments[attribute.position] = Output(target.name, names.term(value), target)
+                value = names.term(assigned_value(target.val))
+                scope.assignments[attribute.position] = Output(target.name, value, target)
             else:
                 self._unsupported(target, f"An assignment to a part of {target.name} is not followed. Assign it whole.")
 

@@ -88,6 +88,7 @@ class SelectResolver(ABC):
                 [Output(f"column{number}", names.term(value), value) for number, value in enumerate(row, 1)]
                 for row in node.valuesLists
             ]
+            scope.is_complete = len({len(row) for row in scope.rows}) == 1
         else:
             names = self._from(scope, node.fromClause, outer, ctes)
             self._filter(scope, node.whereClause, names, frozenset(scope.relations), is_where=True)

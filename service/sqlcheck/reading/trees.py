@@ -53,6 +53,14 @@ def equals(node: Node) -> Iterator[tuple[Node, Node]]:
         yield from zip(left.args or (), right.args or (), strict=True)
 
 
+def assigned_value(value: Node) -> Node:
+    """Return the value that goes to one of the columns of `(a, b) = (1, 2)`; any other value is itself."""
+    if is_a(value, ast.MultiAssignRef) and is_a(value.source, ast.RowExpr):
+        values = value.source.args or ()
+        return values[value.colno - 1] if value.colno <= len(values) else value
+    return value
+
+
 def words(names: Iterable[Any] | None) -> tuple[str, ...]:
     """Return the words of a name that may be qualified, or of a list of names."""
     return tuple(str(name.sval) for name in names or () if isinstance(name, ast.String))

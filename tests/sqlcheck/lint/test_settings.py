@@ -12,7 +12,7 @@ CASES = {
         "SET search_path = x;\n"
         "RESET ALL;\n"
         "DO $$\nBEGIN\n    PERFORM set_config('lock_timeout', '1s', true);\n"
-        "    PERFORM set_config(a, 'b', true);\nEND;\n$$;\n",
+        "    PERFORM set_config(a, 'b', true);\n    PERFORM set_config();\nEND;\n$$;\n",
         (
             "sql:6: Sets lock_timeout, which the runner does and has to know: say `-- lock_timeout: …` in the"
             " migration's header."
@@ -22,6 +22,7 @@ CASES = {
         "sql:9: Changes a setting for all that comes after it",
         "sql:12: Sets lock_timeout, which",
         "sql:13: Changes a setting for all",
+        "sql:14: Changes a setting for all",
     ),
     "settings of what runs later": up(
         "ALTER ROLE notes_app SET statement_timeout = '3s';\n"

@@ -17,6 +17,7 @@ CASES = {
         "SELECT 1;\n\nDO $$\nBEGIN\n    ALTR TABLE;\nEND;\n$$;\n",
         'sql:8: PostgreSQL cannot read it: syntax error at or near "ALTR".',
     ),
+    "a block of nothing": up("DO LANGUAGE plpgsql;\n", "sql:6: expected string literal (squawk: syntax-error)."),
     "a statement that yoyo cuts through": up(
         "COMMENT ON TABLE notes IS /* a /* b; */\n; */ 'x';\n",
         (
