@@ -10,7 +10,7 @@ from service.schemas.fields import IsSet
 from service.schemas.labels import AT_MOST_ONE, EXACTLY_ONE, ContractError, Returns, Source, read_returns
 from service.schemas.promises import fields_of_columns
 from service.sqlcheck.catalogue.callers import callers
-from service.sqlcheck.catalogue.model import Catalogue, Output, Parameter, QueryEntry
+from service.sqlcheck.catalogue.model import Catalogue, OutputEntry, ParameterEntry, QueryEntry
 from service.sqlcheck.catalogue.steps import named, read_plan
 from service.sqlcheck.catalogue.tables import grants_of, read_table, type_name
 from service.sqlcheck.catalogue.uses import uses_of
@@ -114,15 +114,15 @@ def _sql(statement: Statement) -> str:
     return "\n".join(lines).strip()
 
 
-def _parameters(statement: Statement, types: Sequence[Type], fed: Mapping[str, Source]) -> Iterator[Parameter]:
+def _parameters(statement: Statement, types: Sequence[Type], fed: Mapping[str, Source]) -> Iterator[ParameterEntry]:
     written = {name: type_name(one.written) for name, one in zip(statement.parameters, types, strict=True)}
     for name in statement.declared:
         source = fed.get(name)
         if source is None:
-            yield Parameter(name, written[name], is_nullable=True, source="", about="")
+            yield ParameterEntry(name, written[name], is_nullable=True, source="", about="")
         else:
             about = str(source.field.metadata.get("description", "")) if source.field else _setting(source)
-            yield Parameter(name, written[name], source.is_nullable, source.name, about)
+            yield ParameterEntry(name, written[name], source.is_nullable, source.name, about)
 
 
 def _setting(source: Source) -> str:
@@ -135,7 +135,7 @@ def _outputs(
     promised: Returns,
     described: Description,
     fed: Mapping[str, Source],
-) -> Iterator[Output]:
+) -> Iterator[OutputEntry]:
     scope, _ = read(statement.tree, schema)
     numbered = enumerate(statement.parameters, 1)
     prover = Prover({number for number, name in numbered if name not in fed or fed[name].is_nullable})
@@ -144,7 +144,7 @@ def _outputs(
     for place, column in enumerate(described.columns):
         is_nullable = may_be_none or not prover.described_column(scope, place, len(described.columns))
         about = _about(statement, promised, column.name)
-        yield Output(column.name, type_name(column.type.written), is_nullable, column.origin, about)
+        yield OutputEntry(column.name, type_name(column.type.written), is_nullable, column.origin, about)
 
 
 def _about(statement: Statement, promised: Returns, column: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class ParameterEntry:
     """A parameter of a query. `source` is what feeds it: `TaskKey.user_id`."""
 
     name: str
@@ -16,7 +16,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputEntry:
     """A column that a query gives. `origin` is the column that it is of a table, `tasks.title`; empty for none."""
 
     name: str
@@ -27,7 +27,7 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlanStep:
     """A node of a plan.
 
     Attributes:
@@ -46,9 +46,9 @@ class Step:
     alias: str
     index: str
     details: Mapping[str, str]
-    steps: "tuple[Step, ...]"
+    steps: "tuple[PlanStep, ...]"
 
-    def walk(self) -> "Iterator[Step]":
+    def walk(self) -> "Iterator[PlanStep]":
         """Yield it and every step below it."""
         yield self
         for step in self.steps:
@@ -113,9 +113,9 @@ class QueryEntry:
     exemption: str
     limits: tuple[str, ...]
     sql: str
-    parameters: tuple[Parameter, ...]
-    outputs: tuple[Output, ...]
-    plan: Step
+    parameters: tuple[ParameterEntry, ...]
+    outputs: tuple[OutputEntry, ...]
+    plan: PlanStep
     grants: tuple[Grant, ...]
     functions: tuple[str, ...]
     uses: tuple[Use, ...]

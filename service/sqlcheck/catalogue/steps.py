@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from service.sqlcheck.catalogue.model import Step
+from service.sqlcheck.catalogue.model import PlanStep
 from service.sqlcheck.trial.execution import PlanNode
 
 # What `_step` puts elsewhere, and what tells a reader nothing.
@@ -33,7 +33,7 @@ _AGGREGATES: Final = {"Hashed": "HashAggregate", "Mixed": "MixedAggregate", "Sor
 _PARAMETER: Final = re.compile(r"\$(\d+)")
 
 
-def read_plan(plan: PlanNode, parameters: Sequence[str]) -> Step:
+def read_plan(plan: PlanNode, parameters: Sequence[str]) -> PlanStep:
     """Return a plan, as EXPLAIN (FORMAT JSON) writes it without costs.
 
     Args:
@@ -46,7 +46,7 @@ def read_plan(plan: PlanNode, parameters: Sequence[str]) -> Step:
         if name not in _NO_DETAILS and not isinstance(value, bool)
     }
     table, alias = str(plan.get("Relation Name", "")), str(plan.get("Alias", ""))
-    return Step(
+    return PlanStep(
         role=plan.get("Subplan Name", ""),
         kind=_kind(plan),
         table=table,

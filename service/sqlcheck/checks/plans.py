@@ -65,16 +65,16 @@ def broken_promises_of_plan(
         version: that of the PostgreSQL which made the plan.
     """
     promised = _clauses(statement.labels["Plan"])
-    yield from _broken_promises_of_promise(promised, plan, version)
-    yield from _broken_promises_of_order(statement, promised)
-    yield from _broken_promises_of_structure(statement, plan, schema)
+    yield from _check_clauses(promised, plan, version)
+    yield from _check_order(statement, promised)
+    yield from _check_structure(statement, plan, schema)
 
 
 def _broken_promises(statement: Statement, label: Label, subject: Subject) -> Iterator[str]:
     schema, connection, rows = subject.schema, subject.connection, subject.project.names["rows"]
     promised = _clauses(label)
-    yield from _broken_promises_of_grammar(label.text, promised, schema)
-    yield from _broken_promises_of_size(promised, subject)
+    yield from _check_grammar(label.text, promised, schema)
+    yield from _check_size(promised, subject)
     try:
         with rolled_back(connection):
             plan = explain(connection, statement)
@@ -98,14 +98,14 @@ def _broken_promises(statement: Statement, label: Label, subject: Subject) -> It
     if not count or (statement.operator == "$" and not value):
         found = "nothing" if not count or value is None else value
         yield f"Finds {found} with {examples}: have {rows} add a row that it finds."
-    yield from _broken_promises_of_reading(plan, may_discard="discards" in promised)
+    yield from _check_rows_read(plan, may_discard="discards" in promised)
 
 
 def _clauses(label: Label) -> list[str]:
     return label.text.removesuffix(".").partition(";")[0].split(", ")
 
 
-def _broken_promises_of_grammar(text: str, promised: list[str], schema: DatabaseSchema) -> Iterator[str]:
+def _check_grammar(text: str, promised: list[str], schema: DatabaseSchema) -> Iterator[str]:
     indexes = {name for table in schema.tables.values() for name in table.indexes}
     if not text.endswith("."):
         yield "Plan does not end with a full stop: add it."
@@ -127,7 +127,7 @@ def _broken_promises_of_grammar(text: str, promised: list[str], schema: Database
         yield "Plan says both `sort` and `no sort`: say one."
 
 
-def _broken_promises_of_size(promised: list[str], subject: Subject) -> Iterator[str]:
+def _check_size(promised: list[str], subject: Subject) -> Iterator[str]:
     for clause in promised:
         table = clause.removeprefix(_SEQ_SCAN)
         if table != clause and table in subject.schema.tables:
@@ -139,7 +139,7 @@ def _broken_promises_of_size(promised: list[str], subject: Subject) -> Iterator[
                 )
 
 
-def _broken_promises_of_promise(promised: list[str], plan: PlanNode, version: int) -> Iterator[str]:
+def _check_clauses(promised: list[str], plan: PlanNode, version: int) -> Iterator[str]:
     done = clauses_of(plan)
     expected = [clause for clause in promised if clause not in _SILENT]
     if set(done) != set(expected):
@@ -156,7 +156,7 @@ def _discards(node: PlanNode) -> bool:
     return node["Node Type"] != "Seq Scan" and bool({"Filter", "Join Filter"} & node.keys())
 
 
-def _broken_promises_of_order(statement: Statement, promised: list[str]) -> Iterator[str]:
+def _check_order(statement: Statement, promised: list[str]) -> Iterator[str]:
     if {"sort", "no sort"} & set(promised):
         return
     orders = _Orders()
@@ -178,21 +178,21 @@ class _Orders(Visitor):
         self.found |= bool(node.orderClause)
 
 
-def _broken_promises_of_structure(statement: Statement, plan: PlanNode, schema: DatabaseSchema) -> Iterator[str]:
+def _check_structure(statement: Statement, plan: PlanNode, schema: DatabaseSchema) -> Iterator[str]:
     """Yield what is wrong with a plan whatever is promised, and however few rows it reads of those that there are."""
     tables = {name: table for table in schema.tables.values() for name in table.indexes}
     is_limited = "Scope" not in statement.labels
     for node in nodes(plan):
         # What is of no table of the schema has been said already, since it cannot be promised.
         if node["Node Type"] in INDEX_SCANS and node["Index Name"] in tables:
-            yield from _broken_promises_of_index_scan(node, tables[node["Index Name"]], is_limited=is_limited)
+            yield from _check_index_scan(node, tables[node["Index Name"]], is_limited=is_limited)
         elif node["Node Type"] == "Seq Scan" and node["Relation Name"] in schema.tables:
             table = schema.tables[node["Relation Name"]]
             if is_limited and table.owner:
                 yield f"Reads the whole of {table.name}, whose rows are each one owner's: {_limit(table)}"
 
 
-def _broken_promises_of_index_scan(node: PlanNode, table: Table, *, is_limited: bool) -> Iterator[str]:
+def _check_index_scan(node: PlanNode, table: Table, *, is_limited: bool) -> Iterator[str]:
     index = table.indexes[node["Index Name"]]
     written = node.get("Index Cond", "empty")
     compared = list(conditions(node.get("Index Cond")))
@@ -213,7 +213,7 @@ def _limit(table: Table) -> str:
     return f"limit it by {table.owner}, with an index that begins with it, or give the reason under `Scope:`."
 
 
-def _broken_promises_of_reading(plan: PlanNode, *, may_discard: bool) -> Iterator[str]:
+def _check_rows_read(plan: PlanNode, *, may_discard: bool) -> Iterator[str]:
     for node in nodes(plan):
         loops = node["Actual Loops"]
         kept = round(node["Actual Rows"] * loops)
