@@ -1,4 +1,7 @@
-"""Docstrings name their subject first: none begins with a relative clause, in the service or in its tests."""
+"""Docstrings name their subject first, in the service and in its tests.
+
+None begins with a relative clause, or with a pronoun that stands for a noun further up.
+"""
 
 import ast
 import re
@@ -9,7 +12,9 @@ import pytest
 
 _ROOT = Path(__file__).parents[1]
 # No imperative begins so. SQL's WHERE and WHEN are nouns here, and so is whatever continues with a hyphen (a how-to).
-_RELATIVE = re.compile(r"\s*([Ww]h(at|o|om|ose|ich|ere|en)(ever)?|[Ww]h(ether|y)|[Hh]ow(ever)?)\b(?!-)")
+_RELATIVE = re.compile(
+    r"\s*([Ww]h(at|o|om|ose|ich|ere|en)(ever)?|[Ww]h(ether|y)|[Hh]ow(ever)?|[Tt]hose|[Tt]hat of)\b(?!-)"
+)
 
 
 def _strings(node: ast.AST) -> Iterator[tuple[int, str]]:
@@ -22,11 +27,11 @@ def _strings(node: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _clauses(source: str) -> list[tuple[int, str]]:
-    """Return the line and the first words of each docstring that begins with a relative clause."""
+    """Return the line and the first words of each docstring that begins with a relative clause or such a pronoun."""
     return [(line, text.split("\n")[0]) for line, text in _strings(ast.parse(source)) if _RELATIVE.match(text)]
 
 
-def test_no_docstring_begins_with_a_relative_clause() -> None:
+def test_no_docstring_begins_with_a_relative_clause_or_a_pronoun() -> None:
     files = sorted(file for folder in ("service", "tests") for file in (_ROOT / folder).rglob("*.py"))
     assert files
     found = [
@@ -38,9 +43,19 @@ def test_no_docstring_begins_with_a_relative_clause() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["What it is.", "Whoever asks.", "Whose it is.", "Whether it is.", "how it is", "Why."]
+    "words",
+    [
+        "What it is.",
+        "Whoever asks.",
+        "Whose it is.",
+        "Whether it is.",
+        "how it is",
+        "Why.",
+        "Those here.",
+        "That of a.",
+    ],
 )
-def test_a_relative_clause_is_found_wherever_a_docstring_stands(words: str) -> None:
+def test_a_relative_clause_or_a_pronoun_is_found_wherever_a_docstring_stands(words: str) -> None:
     lines = (
         f'"""{words}"""',
         "A = 1",

@@ -32,7 +32,7 @@ class Diagnostic:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that breaks no promise, and that people should know of; the message is one sentence."""
+    """A remark that people should know of and that breaks no promise; the message is one sentence."""
 
     message: str
 

@@ -173,9 +173,9 @@ def _depths(tables: Sequence[TableEntry]) -> dict[str, int]:
 
 
 def _places(table: TableEntry, depths: Mapping[str, int]) -> dict[str, int]:
-    """Return at which of its columns each key has its line, if it has one: no two at the same.
+    """Return the column, by its place in each foreign key, where the key's line begins; no two keys share one.
 
-    Of several the last tells most: the first is the owner's, in every key of a table that has one.
+    The last free column is taken, since the first is usually the owner's. A key without a line is not in it.
     """
     found, taken = dict[str, int](), set[str]()
     for key in sorted(table.foreign_keys, key=lambda key: len(key.columns)):

@@ -181,7 +181,16 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """An index. `keys` are its columns, `condition` what makes it partial; `read_by` are queries that it is not for."""
+    """An index.
+
+    Attributes:
+        name: its name.
+        keys: its columns.
+        is_unique: whether it is unique.
+        condition: what makes it partial; empty where nothing does.
+        needs: the queries and the foreign keys that need it.
+        read_by: the queries whose plan reads it and which would keep their promises without it.
+    """
 
     name: str
     keys: str

@@ -96,7 +96,7 @@ class _Contract:
                     yield self._diagnostic(told, self._first_use(number))
 
     def _lengths(self) -> Iterator[Diagnostic]:
-        """A text that goes into a column of limited length is limited itself, or the database refuses it."""
+        """Yield each parameter that may be too long for the column where it goes, which the database would refuse."""
         for part in self._scope:
             for write in writes(part):
                 limit = write.column.room
@@ -113,7 +113,7 @@ class _Contract:
                         )
 
     def _subqueries(self) -> Iterator[Diagnostic]:
-        """A (SELECT …) that is a value fails where it has a second row."""
+        """Yield each (SELECT …) that is a value and may have a second row, on which it fails."""
         for link, scope in (one for part in self._scope.walk() for one in part.subqueries):
             if link.subLinkType == SubLinkType.EXPR_SUBLINK and not at_most_one(scope):
                 yield self._diagnostic(

@@ -37,7 +37,7 @@ Proof: TypeAlias = Callable[[Subject], Iterable[Diagnostic]]
 """A check of statements that may rest on unique indexes."""
 
 PROOFS: Final[tuple[Proof, ...]] = (contracts.check_statements,)
-"""Those that there are."""
+"""The checks whose proofs may rest on a unique index."""
 
 _NO_INDEX = "No index"
 _WORD = re.compile(r"\w+")

@@ -11,7 +11,7 @@ from service.sqlcheck.lint.scripts import Script, ScriptStatement
 from service.sqlcheck.reading.trees import Node, is_a, words
 
 Named_: TypeAlias = tuple[Node, str | None]
-"""Something that has a name, and what is wrong with that; None where nothing is."""
+"""A named node with the fault of its name; None for none."""
 
 _KINDS: Final = {
     ConstrType.CONSTR_PRIMARY: ("primary key", "_pkey"),

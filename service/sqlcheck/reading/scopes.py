@@ -50,7 +50,7 @@ class Relation:
         node: where it stands.
         table: the table of the schema that it is; None for any other.
         scope: the scope of the query that gives its rows, such as a CTE.
-        itself: that of the recursive CTE around it, where it is what this reads of its own rows.
+        itself: the scope of the recursive CTE that this reads from within that CTE; None elsewhere.
         given: the values that the columns of a row that is written may be given, by position.
         is_complete: whether `columns` are all of them.
         is_optional: whether an outer join may make a row of NULLs of it.
