@@ -20,8 +20,10 @@ from service.migrate.runner import MigrationError
 from service.migrate.snapshot import dump
 from service.migrate.standing import State
 from service.resources import resource_folder
+from service.sqlcheck.checks import grants
 from service.sqlcheck.project import read_project
 from service.sqlcheck.reading.statements import read_statements
+from service.sqlcheck.subject import Subject
 from service.sqlcheck.trial.execution import explain, rolled_back
 from service.sqlcheck.trial.scratch import fill
 from tests.conftest import POSTGRESQL_15
@@ -248,6 +250,17 @@ def test_what_a_deployment_makes_belongs_to_the_owner_and_the_service_runs_on_it
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 service.execute(forbidden)
+
+
+def test_the_roles_may_do_what_the_statements_need_and_read_no_secret(new_database: NewDatabase) -> None:
+    dsn = new_database()
+    runner.apply(dsn, MIGRATIONS)
+    project = read_project(MIGRATIONS.parent)
+    with psycopg.connect(dsn.libpq_url, autocommit=True) as administrator:
+        fill(project, administrator)
+        subject = Subject.of(project, read_statements(project), administrator)
+
+        assert [str(diagnostic) for diagnostic in grants.check(subject)] == []
 
 
 def test_a_deployment_can_go_on_to_migrate(new_database: NewDatabase, run_script: RunScript) -> None:
