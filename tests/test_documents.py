@@ -25,6 +25,8 @@ _DOCUMENTS = sorted(
         *(file for name in ("docs", "migrations", "service", "sql") for file in (_ROOT / name).rglob("*.md")),
     ]
 )
+_CONFIGURATION = sorted([*_ROOT.glob("*.toml"), _ROOT / "Makefile", *_ROOT.glob(".ci/*")])
+_FOLDERS = r"\.ci|\.github|docs|migrations(?!/\d)|service|sql|tests"
 _MADE = {step.file for step in read_steps()}
 _HTML = {"html_block", "html_inline"}
 
@@ -80,12 +82,21 @@ def test_every_path_that_is_named_exists() -> None:
         for document in _DOCUMENTS
         for token in _tokens(document)
         # An example of a migration is still to be made, and so is what CONTRIBUTING.md adds.
-        if token.type == "code_inline"
-        and token.content not in _MADE
-        and re.match(r"(\.ci|\.github|docs|migrations(?!/\d)|service|sql|tests)/", token.content)
+        if token.type == "code_inline" and token.content not in _MADE and re.match(f"({_FOLDERS})/", token.content)
     ]
     assert len(named) >= 100
     assert [(document, path) for document, path in named if not any(_ROOT.glob(path))] == []
+
+
+def test_every_path_that_a_comment_of_the_configuration_names_exists() -> None:
+    named = [
+        (file, path)
+        for file in _CONFIGURATION
+        for comment in re.findall("#.*", file.read_text(encoding="utf-8"))
+        for path in re.findall(rf"(?<![\w/])(?:{_FOLDERS})/(?:[\w./-]*\w)?", comment)
+    ]
+    assert len(named) >= 10
+    assert [(file, path) for file, path in named if not (_ROOT / path).exists()] == []
 
 
 def _is_command(words: list[str]) -> bool:
