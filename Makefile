@@ -22,7 +22,7 @@ install: $(VENV)/.stamp ## Make the virtual environment with the locked dependen
 run: install ## Serve on http://127.0.0.1:8000, with an embedded PostgreSQL unless DATABASE_URL names another
 	@exec $(BIN)/python -m service serve
 
-test: install ## Run every test on a real PostgreSQL
+test: install ## Run the tests on a real PostgreSQL, but for those of changes, faults and fuzz
 	$(BIN)/python -m pytest -n auto --dist worksteal $(COVERAGE)
 
 test-fast: install ## Run the tests on the embedded PostgreSQL only
