@@ -1,5 +1,7 @@
 """The proof that each statement is limited to one owner: held against a corpus, against itself, against PostgreSQL."""
 
+import re
+import shutil
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -19,6 +21,7 @@ from service.sqlcheck.proofs import functions, ownership
 from service.sqlcheck.reading.schema import read_schema
 from service.sqlcheck.reading.statements import Label, Statement, read_statements
 from service.sqlcheck.subject import Subject
+from tests.edits import edit
 from tests.sharing import on_one_postgresql
 from tests.sqlcheck.corpus import CASES, FOLDER, Case, World, corpus, depends_on_bob, outcome, two_members, worlds
 
@@ -27,6 +30,7 @@ __all__ = ["corpus", "worlds"]
 pytestmark = on_one_postgresql
 
 PRODUCT = Path(__file__).parents[2]
+_README = (PRODUCT / "README.md").read_text(encoding="utf-8")
 # What limits them stands there twice, and one of the two is enough.
 TWICE = {"a_union_that_hands_on_the_caller", "an_update_of_several_with_own"}
 
@@ -113,6 +117,19 @@ def product(template: Dsn) -> Iterator[Subject]:
 
 def test_every_statement_of_the_service_is_limited(product: Subject) -> None:
     assert [str(diagnostic) for diagnostic in isolation.check(product)] == []
+
+
+def test_the_fault_that_the_readme_shows_is_told_in_these_words(product: Subject, tmp_path: Path) -> None:
+    changed = product.project.at(tmp_path)
+    shutil.copytree(product.project.sql, changed.sql)
+    file = changed.sql / "tasks.sql"
+    made = "@@ -- name: get_task(user_id, id)^\n WHERE user_id = :user_id\n-    AND id = :id;\n+    OR id = :id;\n"
+    file.write_text(edit(file.read_text(encoding="utf-8"), made), encoding="utf-8")
+    told = isolation.check(replace(product, project=changed, statements=read_statements(changed)))
+    shown = re.search(r"```text\n(sql/tasks\.sql:… get_task: .+?)\n```", _README, re.DOTALL)
+    assert shown
+    # Where a query stands changes with every query that is added above it.
+    assert [re.sub(r":\d+ ", ":… ", str(diagnostic)) for diagnostic in told] == [shown[1].replace("\n", " ")]
 
 
 def test_a_statement_of_the_service_without_any_of_its_predicates_is_a_fault(product: Subject) -> None:
