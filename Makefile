@@ -43,10 +43,11 @@ faults: install ## Kill and stop what migrates at every step, and upgrade under 
 	$(BIN)/python -m pytest -q -rP --show-capture=stdout -n auto --dist worksteal -m faults
 
 lint: install ## Check style, types and the direction of imports
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@failed=0; \
+	for tool in "ruff check ." "ruff format --check ." mypy lint-imports; do \
+		echo "$(BIN)/$$tool"; $(BIN)/$$tool || failed=1; \
+	done; \
+	exit $$failed
 
 format: install ## Rewrite the Python files in the one style
 	$(BIN)/ruff check --fix-only --quiet .

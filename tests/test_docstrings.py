@@ -13,7 +13,8 @@ import pytest
 _ROOT = Path(__file__).parents[1]
 # No imperative begins so. SQL's WHERE and WHEN are nouns here, and so is whatever continues with a hyphen (a how-to).
 _RELATIVE = re.compile(
-    r"\s*([Ww]h(at|o|om|ose|ich|ere|en)(ever)?|[Ww]h(ether|y)|[Hh]ow(ever)?|[Tt]hose|[Tt]hat of)\b(?!-)"
+    r"\s*([Ww]h(at|o|om|ose|ich|ere|en)(ever)?|[Ww]h(ether|y)|[Hh]ow(ever)?"
+    r"|[Tt]hose|[Tt]hat of|[Tt]hey|[Ss]omething)\b(?!-)"
 )
 
 
@@ -53,6 +54,8 @@ def test_no_docstring_begins_with_a_relative_clause_or_a_pronoun() -> None:
         "Why.",
         "Those here.",
         "That of a.",
+        "They give one.",
+        "Something else.",
     ],
 )
 def test_a_relative_clause_or_a_pronoun_is_found_wherever_a_docstring_stands(words: str) -> None:

@@ -14,7 +14,7 @@ STRICT: Final = frozenset(
         " substr timezone upper"
     ).split()
 )
-"""They give NULL if an argument is NULL, and else never."""
+"""Functions that give NULL if an argument is NULL, and else never."""
 
 NEVER_NULL: Final = frozenset(
     (  # noqa: SIM905 -- the same
@@ -23,18 +23,18 @@ NEVER_NULL: Final = frozenset(
         " version"
     ).split()
 )
-"""They never give NULL."""
+"""Functions that never give NULL."""
 
 AGGREGATES: Final = frozenset(
     {"array_agg", "avg", "bool_and", "bool_or", "count", "every", "max", "min", "string_agg", "sum"}
 )
-"""They make one value of many; all but count make NULL of none, and else only of NULLs."""
+"""Functions that make one value of many; all but count make NULL of none, and else only of NULLs."""
 
 SCALAR: Final = STRICT | NEVER_NULL | AGGREGATES | {"current_setting", "extract"}
-"""They give one value, and not a set of them."""
+"""Functions that give one value, and not a set of them."""
 
 VOLATILE: Final = frozenset({"clock_timestamp", "gen_random_uuid", "pg_try_advisory_xact_lock", "random"})
-"""They may give another value for each row that they are asked of."""
+"""Functions that may give another value for each row that they are asked of."""
 
 HARMLESS: Final = frozenset(
     (  # noqa: SIM905 -- the same
@@ -46,7 +46,7 @@ HARMLESS: Final = frozenset(
         "unnest upper"
     ).split()
 )
-"""They read no table, whatever they are given. A project may name more of them: `harmless_functions`."""
+"""Functions that read no table, whatever they are given. A project may name more of them: `harmless_functions`."""
 
 
 def called_name(call: Node) -> str:

@@ -21,7 +21,7 @@ from service.sqlcheck.reading.scopes import Attribute, Scope
 from service.sqlcheck.reading.trees import Node, function_name, is_a, operator_name
 
 Fact: TypeAlias = Attribute | int
-"""Something that is known not to be NULL: an attribute, or a parameter by its number."""
+"""A thing that is known not to be NULL: an attribute, or a parameter by its number."""
 
 Facts: TypeAlias = frozenset[Fact]
 

@@ -17,7 +17,7 @@ _SYSTEM_COLUMNS: Final = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", 
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """Something in a statement that is not followed.
+    """A part of a statement that is not followed.
 
     Attributes:
         node: where it stands.
