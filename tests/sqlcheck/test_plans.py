@@ -464,6 +464,10 @@ _EXAMPLES: dict[str, tuple[marshmallow.fields.Field[Any], str]] = {
         marshmallow.fields.String(metadata={"examples": ["\ud800"]}),
         "give Shown.id one that it accepts",
     ),
+    "half a character in a list": (
+        marshmallow.fields.List(marshmallow.fields.String(), metadata={"examples": [["a", "\ud800"]]}),
+        "give Shown.id one that it accepts",
+    ),
     "a field that fails": (
         Stubborn(metadata={"examples": [_ID]}),
         "Shown.id fails with the one that it has: RuntimeError: Not today",

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from marshmallow import ValidationError
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from service.migrate.errors import one_line
+from service.migrate.errors import reason
 from service.schemas.labels import ContractError, Source
 from service.sqlcheck.reading.sources import sources
 from service.sqlcheck.reading.statements import Statement
@@ -106,8 +106,7 @@ def _examples(statement: Statement) -> list[object]:
             raise ExampleError(f"nothing feeds :{parameter}; name its schema under `Takes:`")
         try:
             examples.append(example := found[parameter].example)
-            if isinstance(example, str):
-                example.encode()  # half of a surrogate pair cannot be sent
+            Literal(example).as_bytes()  # half of a surrogate pair cannot be sent, nor a list with one
         except Exception as error:  # the field is the project's, and may raise anything
             raise ExampleError(f":{parameter} has no example; {_remedy(found[parameter], error)}") from error
     return examples
@@ -118,4 +117,4 @@ def _remedy(source: Source, error: Exception) -> str:
         return str(error)
     if isinstance(error, ValidationError | ValueError):
         return f"give {source.name} one that it accepts"
-    return f"{source.name} fails with the one that it has: {type(error).__name__}: {one_line(error).rstrip('.')}"
+    return f"{source.name} fails with the one that it has: {type(error).__name__}: {reason(error)}"
