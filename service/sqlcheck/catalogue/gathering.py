@@ -6,6 +6,7 @@ import psycopg
 from pglast import ast
 from pglast.stream import RawStream
 
+from service.migrate.errors import reason
 from service.schemas.fields import IsSet
 from service.schemas.labels import AT_MOST_ONE, EXACTLY_ONE, ContractError, Returns, Source, read_returns
 from service.schemas.promises import fields_of_columns
@@ -84,8 +85,8 @@ def _query(
     except RefusedError as error:
         raise CheckError(str(statement.diagnostic("catalogue", f"PostgreSQL does not prepare it: {error}."))) from error
     except psycopg.Error as error:
-        said = error.diag.message_primary
-        raise CheckError(str(statement.diagnostic("catalogue", f"PostgreSQL does not plan it: {said}."))) from error
+        told = f"PostgreSQL does not plan it: {reason(error)}."
+        raise CheckError(str(statement.diagnostic("catalogue", told))) from error
     except (ContractError, UnreadableError) as error:
         raise CheckError(str(statement.diagnostic("catalogue", f"Cannot be described: {error}."))) from error
     return QueryEntry(
