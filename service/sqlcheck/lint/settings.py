@@ -7,7 +7,7 @@ from pglast import ast
 
 from service.sqlcheck.diagnostics import Diagnostic
 from service.sqlcheck.lint.scripts import Script, ScriptStatement
-from service.sqlcheck.reading.trees import Node, function_name, is_a
+from service.sqlcheck.reading.trees import function_name, is_a, text_of
 
 _TIMEOUTS: Final = ("lock_timeout", "statement_timeout")
 
@@ -33,5 +33,4 @@ def _set(statement: ScriptStatement) -> Iterator[str]:
     # What a function sets is set when it is called.
     for call in [] if is_a(node, ast.CreateFunctionStmt) else statement.nodes(ast.FuncCall):
         if function_name(call) == "set_config":
-            name: Node = getattr(next(iter(call.args or ()), None), "val", None)
-            yield name.sval.lower() if is_a(name, ast.String) else ""
+            yield (text_of(next(iter(call.args or ()), None)) or "").lower()

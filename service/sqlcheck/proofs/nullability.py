@@ -18,7 +18,7 @@ from service.sqlcheck.proofs.aggregates import makes_row_of_none
 from service.sqlcheck.proofs.cardinality import at_least_one
 from service.sqlcheck.proofs.functions import AGGREGATES, NEVER_NULL, STRICT
 from service.sqlcheck.reading.scopes import Attribute, Scope
-from service.sqlcheck.reading.trees import Node, function_name, is_a, operator_name
+from service.sqlcheck.reading.trees import Node, function_name, is_a, operator_name, text_of
 
 Fact: TypeAlias = Attribute | int
 """A thing that is known not to be NULL: an attribute, or a parameter by its number."""
@@ -157,8 +157,7 @@ class Prover:
         if name == "current_setting":  # With a second argument it may be that there is no such setting.
             return len(args) == 1 and self._all(args, scope, known)
         if name == "extract":  # Of infinity most other fields are NULL.
-            is_epoch = getattr(getattr(args[0], "val", None), "sval", None) == "epoch" if args else False
-            return is_epoch and self._all(args, scope, known)
+            return text_of(next(iter(args), None)) == "epoch" and self._all(args, scope, known)
         if name in AGGREGATES:
             has_rows = bool(scope.node.groupClause) and not node.agg_filter and not node.over
             return has_rows and self._all(args, scope, known)

@@ -66,6 +66,11 @@ def words(names: Iterable[Any] | None) -> tuple[str, ...]:
     return tuple(str(name.sval) for name in names or () if isinstance(name, ast.String))
 
 
+def text_of(node: Node) -> str | None:
+    """Return the text of a constant that stands there as a text; None of any other expression."""
+    return str(node.val.sval) if is_a(node, ast.A_Const) and is_a(node.val, ast.String) else None
+
+
 def is_type(node: Node, name: str) -> bool:
     """Tell whether the name of a type is that of one of PostgreSQL's own, and not of an array or a set of it."""
     return _own(node.names) == name and not node.arrayBounds and not node.setof
