@@ -88,11 +88,12 @@ class SelectResolver(ABC):
                 [Output(f"column{number}", names.term(value), value) for number, value in enumerate(row, 1)]
                 for row in node.valuesLists
             ]
-            scope.is_complete = len({len(row) for row in scope.rows}) == 1
         else:
             names = self._from(scope, node.fromClause, outer, ctes)
             self._filter(scope, node.whereClause, names, frozenset(scope.relations), is_where=True)
             self._give(scope, node.targetList, names)
+        # Rows of which one has more columns than another are refused by PostgreSQL.
+        scope.is_complete &= len({len(row) for row in scope.rows}) == 1
         self._expressions(scope, children(node, "withClause", "fromClause", "larg", "rarg"), names, ctes)
         return scope
 
@@ -100,7 +101,7 @@ class SelectResolver(ABC):
         scope.arms.append(arm)
         scope.rows += arm.rows
         scope.scopes.append(arm)
-        scope.is_complete &= arm.is_complete and len({len(row) for row in scope.rows}) == 1
+        scope.is_complete &= arm.is_complete
 
     def _with(self, clause: ast.WithClause | None, scope: Scope, outer: Names | None, ctes: Ctes) -> Ctes:
         """Read CTEs, and return all that are in scope with them."""
