@@ -92,10 +92,15 @@ def _grants(grant: Node) -> Iterator[tuple[tuple[str, Privilege], Node]]:
     """Yield each role and privilege on a table that a GRANT names, and the node of the table."""
     if not is_a(grant, ast.GrantStmt) or not grant.is_grant:
         return
-    granted = [(part.priv_name, words(part.cols)) for part in grant.privileges or ()] or [(None, ())]
     for table in grant.objects or ():
-        for verb, columns in granted if is_a(table, ast.RangeVar) else ():
-            for column in columns or [None]:
-                for each in [verb.upper()] if verb else _COLUMN_VERBS if column else _TABLE_VERBS:
-                    for role in grant.grantees:
-                        yield (role.rolename or PUBLIC, Privilege(table.relname, each, column)), table
+        for verb, column in _granted(grant) if is_a(table, ast.RangeVar) else ():
+            for role in grant.grantees:
+                yield (role.rolename or PUBLIC, Privilege(table.relname, verb, column)), table
+
+
+def _granted(grant: Node) -> Iterator[tuple[str, str | None]]:
+    """Yield each verb that a GRANT names, or that its ALL stands for, and the column, if it names any."""
+    for verb, columns in [(part.priv_name, words(part.cols)) for part in grant.privileges or ()] or [(None, ())]:
+        for column in columns or [None]:
+            for each in [verb.upper()] if verb else _COLUMN_VERBS if column else _TABLE_VERBS:
+                yield each, column
