@@ -20,9 +20,9 @@ _HEADER_LIKE = re.compile(r"^[^\S\n]*--\s*name\s*:", re.MULTILINE | re.IGNORECAS
 _ODD = re.compile("[\0\v\f\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)")
 # A number in the place of a name, and first what may hold one that is none: comments, texts, and names in quotes.
 _NUMBERED = re.compile(
-    r"""--[^\n]*|/\*.*?\*/|\bE'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"[^"]*"|\$(?P<tag>[^\W\d]\w*|)\$.*?\$(?P=tag)\$"""
+    r"""--[^\n]*|/\*.*?\*/|\b[Ee]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"[^"]*"|\$(?P<tag>[^\W\d]\w*|)\$.*?\$(?P=tag)\$"""
     r"""|(?<![\w$])\$(?P<number>\d+)""",
-    re.DOTALL | re.IGNORECASE,
+    re.DOTALL,
 )
 # The faults that aiosql finds in a query, in its words, and what to do about each.
 _ADVICE = (
